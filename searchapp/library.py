@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -15,22 +13,20 @@ from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
 from searchapp.duplicates.review_store import ReviewStore
 from searchapp.engines import Engine
 from searchapp.engines.reranker import RerankerHolder, StartReranker
-from searchapp.errors import LibraryError, QueryError, SearchAppError
-from searchapp.files.enter_path import find_entered
-from searchapp.files.library_folder import catalog_file, resolve_library_folder
+from searchapp.errors import SearchAppError
+from searchapp.files.library_folder import resolve_library_folder
 from searchapp.files.link_folder import LinkChanges
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
 from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
-from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
 from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.saved_searches import SavedSearches
 from searchapp.search.search import search
 from searchapp.search.search_calls import DirectCalls, run_without_waiting
-from searchapp.search.search_together import MAX_SEARCHES, search_together
+from searchapp.search.search_together import MAX_SEARCHES, answer_together, sort_result
 from searchapp.types import (
     ComparisonStarted,
     DuplicateOptions,
@@ -69,7 +65,7 @@ from searchapp.types import (
 )
 from searchapp.upkeep.backup import restore_backup, write_backup
 from searchapp.upkeep.library_info import read_library_info
-from searchapp.upkeep.new_library import NewLibrary, create_catalog
+from searchapp.upkeep.new_library import NewLibrary, open_catalog
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
 from searchapp.vectors.indexes import Indexes
 
@@ -138,24 +134,13 @@ class Library:
         tell: receives a message before the upgrade of a large library, which takes long.
         """
         path = resolve_library_folder(folder)
-        state = find_entered(path, LibraryError)
-        if state is not None and not stat.S_ISDIR(state.st_mode):
-            raise LibraryError(
-                f"{path} is a file, but a library is a folder. Choose a folder with --library DIR."
-            )
+        catalog, new = open_catalog(path, tell, create=create, dry=dry)
         choice = EngineChoice()
         if start is None and start_many is None:
             start_many = choice.start_many
+        if catalog.file is None:  # Other processes cannot read a catalog in memory.
+            start_many = None
         start = start or choice.start
-        if dry and find_entered(catalog_file(path), LibraryError) is None:
-            return cls(
-                path, Catalog.in_memory(), start, policy=policy, start_reranker=start_reranker
-            )
-        new = None
-        if create:
-            catalog, new = create_catalog(path, tell)
-        else:
-            catalog = Catalog.open(catalog_file(path), report=tell)
         return cls(path, catalog, start, start_many, policy, new, start_reranker)
 
     def close(self) -> None:
@@ -257,32 +242,12 @@ class Library:
         Questions share calls of the engine and of the index, so that many are faster together.
         Raises EngineError and LibraryError, because the next questions would fail too.
         """
+        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
         iterator = iter(questions)
         while batch := list(islice(iterator, MAX_SEARCHES)):
-            yield from self._find_batch(batch)
-
-    @raise_library_errors
-    def _find_batch(
-        self, questions: Sequence[SearchQuestion]
-    ) -> list[SearchResult | SearchAppError]:
-        outcomes = dict[int, SearchResult | SearchAppError]()
-        prepared = dict[int, PreparedSearch]()
-        for number, question in enumerate(questions):
-            try:
-                parts = [QueryPart.from_term(term) for term in question.list_terms()]
-            except QueryError as error:
-                outcomes[number] = error
-                continue
-            prepared[number] = PreparedSearch(
-                parts, list(question.examples), question.options, one_prompt=True
-            )
-        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
-        found = run_without_waiting(search_together(calls, list(prepared.values())))
-        for (number, asked), outcome in zip(prepared.items(), found, strict=True):
-            outcomes[number] = (
-                outcome if isinstance(outcome, SearchAppError) else _sort_result(outcome, asked)
-            )
-        return [outcomes[number] for number in range(len(questions))]
+            with wrap_sqlite_errors(self.folder):
+                outcomes = run_without_waiting(answer_together(calls, batch))
+            yield from outcomes
 
     @raise_library_errors
     def find_saved(self, name: str, changes: Mapping[str, Any] = {}) -> SearchResult:
@@ -346,19 +311,15 @@ class Library:
                 examples=prepared.examples,
             )
         )  # fmt: skip
-        return _sort_result(result, prepared)
+        return sort_result(result, prepared)
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""
         return list(self.find_similar(image_id, options).hits)
 
-    @raise_library_errors
     def find_similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> SearchResult:
         """Search as similar() does; also return whether the best hit is a good match."""
-        collection = select_collection.get_collection(self._catalog, options.collection)
-        vector = self.reader.read_vector(collection, image_id)
-        result = self.reader.find_nearest(collection, vector, options, "image")
-        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
+        return self.reader.find_similar(image_id, options)
 
     @raise_library_errors
     def count_facets(
@@ -368,15 +329,13 @@ class Library:
 
         Images that do not match image_filter are not counted. Raises QueryError or LibraryError.
         """
-        return self._catalog.count_facets(
-            select_collection.get_collection(self._catalog, collection),
-            resolve_filter_folder(image_filter),
-        )
+        chosen = select_collection.get_collection(self._catalog, collection)
+        return self._catalog.filters.count_facets(chosen.id, resolve_filter_folder(image_filter))
 
     @raise_library_errors
     def load_overview(self) -> Overview:
         """Return the folders and the range of dates of all images in the library."""
-        return self._catalog.read_overview()
+        return self._catalog.filters.read_overview()
 
     @raise_library_errors
     def info(self) -> LibraryInfo:
@@ -407,17 +366,12 @@ class Library:
         call. No picture file is changed. Raises QueryError if the filter is invalid, LibraryError
         if there are no pictures, or if new pictures must be read while another process writes.
         """
-        from searchapp.duplicates.find import DuplicateFinder
+        from searchapp.duplicates.find import find_reviewed_duplicates
 
         with wrap_sqlite_errors(self.folder):
-            collection = select_collection.get_collection(self._catalog, options.collection)
-            finder = DuplicateFinder(self.folder, self._catalog, self._indexes, collection, options)
-            for event in finder.find_duplicates():
-                if isinstance(event, DuplicatesFound):
-                    found = self.reviews.apply(event.duplicates, show_all=options.reviewed)
-                    yield DuplicatesFound(found)
-                else:
-                    yield event
+            yield from find_reviewed_duplicates(
+                self.folder, self._catalog, self._indexes, self.reviews, options
+            )
 
     @raise_library_errors
     def prune(self, *, missing: bool = False, dry: bool = False) -> PruneResult:
@@ -438,14 +392,8 @@ class Library:
         """Write a collection to a .npy, .json or .parquet file; return the number of images."""
         from searchapp.upkeep import exchange
 
-        chosen = select_collection.get_collection(self._catalog, collection)
-        count = self._catalog.get_embeddings(chosen).read_extent().count
-        return exchange.write_export(
-            file,
-            chosen,
-            self._catalog.get_maintenance().read_images(chosen),
-            count,
-            self.saved.list_searches(),
+        return exchange.export_collection(
+            self._catalog, file, collection, self.saved.list_searches()
         )
 
     @raise_library_errors
@@ -486,9 +434,3 @@ class Library:
         return self._catalog.list_failures(
             select_collection.get_collection(self._catalog, collection)
         )
-
-
-def _sort_result(result: SearchResult, prepared: PreparedSearch) -> SearchResult:
-    """Return a result with its hits in the order that the search asks for."""
-    order = prepared.options.sort if prepared.parts or prepared.examples else "date"
-    return replace(result, hits=tuple(sort_hits(result.hits, order)))

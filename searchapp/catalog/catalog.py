@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
+from searchapp.catalog.calibrations import CalibrationTable
 from searchapp.catalog.collection_info import read_collection_info
 from searchapp.catalog.companions import CompanionTable
-from searchapp.catalog.connection import BUSY_TIMEOUT_S, connect
+from searchapp.catalog.connection import connect
 from searchapp.catalog.duplicate_reviews import DuplicateReviews
 from searchapp.catalog.embeddings import CollectionEmbeddings
 from searchapp.catalog.example_images import ExampleImages
-from searchapp.catalog.filters.columns import Ids
 from searchapp.catalog.filters.matching import FilterMatcher
 from searchapp.catalog.filters.pushdown import filter_to_conditions
 from searchapp.catalog.fingerprints import Fingerprints
@@ -34,9 +33,8 @@ from searchapp.catalog.recognized_texts import RecognizedTexts
 from searchapp.catalog.saved_searches import SavedSearchTable
 from searchapp.catalog.scan_diff import ScanDiff
 from searchapp.catalog.schema_upgrade import upgrade_schema
-from searchapp.catalog.text_index import update_stale_texts
 from searchapp.catalog.text_search import TextSearch
-from searchapp.catalog.transactions import CatalogDatabase, write_transaction
+from searchapp.catalog.transactions import CatalogDatabase, begin_transaction, write_transaction
 from searchapp.catalog.vector_stores import VectorStores
 from searchapp.catalog.writer import CatalogWriter, format_utc_now
 from searchapp.errors import LibraryError
@@ -47,18 +45,14 @@ from searchapp.types import (
     Between,
     Collection,
     CollectionInfo,
-    Facets,
     Failure,
     Filter,
     OneOf,
-    Overview,
 )
 from searchapp.types.valid_text import check_text
 
-logger = logging.getLogger(__name__)
 CatalogError = sqlite3.Error
 VECTOR_PAGE_ROWS = 10_000
-CALIBRATION_BUSY_TIMEOUT_S = 1  # A search must not wait long for another process that writes.
 
 
 class Catalog:
@@ -135,18 +129,9 @@ class Catalog:
         """Return a context manager that runs the with block in a write transaction."""
         return write_transaction(self._db)
 
-    @contextmanager
-    def begin_transaction(self, dry_run: bool) -> Iterator[None]:
-        """Run the with block in a transaction; roll it back if dry_run is true."""
-        self._db.execute("begin immediate" if not dry_run else "begin")
-        try:
-            yield
-            if not dry_run:
-                update_stale_texts(self._db)
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("rollback" if dry_run else "commit")
+    def begin_transaction(self, dry_run: bool) -> AbstractContextManager[None]:
+        """Return a context manager for a transaction, which a dry run rolls back."""
+        return begin_transaction(self._db, dry_run)
 
     def _fetch_value(self, sql: str, parameters: dict[str, Any] | None = None) -> Any:
         row = self._db.execute(sql, parameters or {}).fetchone()
@@ -190,6 +175,10 @@ class Catalog:
     def get_embeddings(self, collection: Collection) -> CollectionEmbeddings:
         """Return an object that reads a collection's embeddings and the record of its index."""
         return CollectionEmbeddings(self._db, collection)
+
+    def get_calibrations(self, collection: Collection) -> CalibrationTable:
+        """Return the table of a collection's calibration sentences."""
+        return CalibrationTable(self._db, collection)
 
     def get_vector_stores(self, collection: Collection) -> VectorStores:
         """Return the records of the Milvus collections that hold a collection's vectors."""
@@ -235,18 +224,6 @@ class Catalog:
 
     # Search
 
-    def find_embedding_ids(self, collection: Collection, image_filter: Filter) -> Ids:
-        """Return the ids of embeddings whose images match a filter. Raises QueryError."""
-        return self.filters.find_embedding_ids(collection.id, image_filter)
-
-    def find_matching_paths(self, image_filter: Filter, image_ids: set[int]) -> dict[int, set[str]]:
-        """Return the files that match a filter, for images whose files have other metadata."""
-        return self.filters.find_matching_paths(image_filter, image_ids)
-
-    def has_files_below(self, folder: str) -> bool:
-        """Return whether the catalog knows a file below a folder."""
-        return self.filters.has_files_below(folder)
-
     def filter_to_conditions(
         self, image_filter: Filter
     ) -> tuple[tuple[Between | OneOf, ...], bool]:
@@ -291,39 +268,6 @@ class Catalog:
         """Return an object that finds pictures of a collection by id, path or content."""
         return ExampleImages(self._db, collection)
 
-    def read_calibration(self, collection: Collection, sentences_hash: str) -> bytes | None:
-        """Return the saved vectors of the calibration sentences; None if they are not saved."""
-        found: bytes | None = self._fetch_value(
-            "select vectors from calibrations where collection_id = :collection"
-            " and sentences = :sentences",
-            {"collection": collection.id, "sentences": sentences_hash},
-        )
-        return found
-
-    def save_calibration(self, collection: Collection, sentences_hash: str, vectors: bytes) -> bool:
-        """Save the vectors of the calibration sentences; return False if writing is impossible.
-
-        Writing is impossible while another process writes, and on a read-only disk.
-        """
-        try:
-            self._db.execute(f"pragma busy_timeout = {1000 * CALIBRATION_BUSY_TIMEOUT_S}")
-            self._db.execute(
-                "insert or replace into calibrations values (?, ?, ?)",
-                (collection.id, sentences_hash, vectors),
-            )
-        except sqlite3.OperationalError as error:
-            logger.info(
-                "Did not save the calibration of the collection %s (%s); "
-                "the next process calibrates again.",
-                collection.name,
-                error,
-            )
-            return False
-        finally:
-            self._db.execute(f"pragma busy_timeout = {1000 * BUSY_TIMEOUT_S}")
-        logger.info("Saved the calibration of the collection %s.", collection.name)
-        return True
-
     # Statistics and failures
 
     def count_images_and_files(self) -> tuple[int, int]:
@@ -336,17 +280,6 @@ class Catalog:
     def read_last_image_id(self) -> int:
         """Return the highest id of an image; 0 if there are no images."""
         return int(self._fetch_value("select coalesce(max(id), 0) from images"))
-
-    def count_facets(self, collection: Collection, image_filter: Filter) -> Facets:
-        """Count the images of a collection that have files and match a filter, by facet.
-
-        Raises QueryError if the SQL condition of the filter is invalid.
-        """
-        return self.filters.count_facets(collection.id, image_filter)
-
-    def read_overview(self) -> Overview:
-        """Return the folders and the range of dates of the library's images."""
-        return self.filters.read_overview()
 
     def describe_collection(self, collection: Collection) -> CollectionInfo:
         """Return the statistics of a collection."""

@@ -12,7 +12,7 @@ import json
 import logging
 import posixpath
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -65,6 +65,10 @@ def update_page(db: Database) -> bool:
     image_ids = [row[0] for row in rows]
     chosen = json.dumps(image_ids)
     found = make_rows(db, chosen)
+    old_places = db.execute(
+        f"select place from texts where rowid {_CHOSEN_SQL} and place <> ''", (chosen,)
+    )
+    old_forms = _split_lines(places for (places,) in old_places)
     missing = set(image_ids).difference(row[0] for row in found)
     db.conn.executemany("delete from texts where rowid = ?", ((id,) for id in missing))
     placeholders = ", ".join("?" for _ in TEXT_COLUMNS)
@@ -73,8 +77,13 @@ def update_page(db: Database) -> bool:
         f" values (?, {placeholders})",
         found,
     )
-    forms = {form for *_, places in found for form in places.split(_LINE_END) if form}
+    forms = _split_lines(places for *_, places in found)
     db.conn.executemany("insert or ignore into place_names values (?)", ((f,) for f in forms))
+    db.conn.executemany(
+        "delete from place_names where form = ?"
+        " and not exists (select 1 from texts where texts match ?)",
+        ((form, f'{{place}} : "{_join_lines([form])}"') for form in old_forms - forms),
+    )
     db.execute(f"delete from stale_texts where image_id {_CHOSEN_SQL}", (chosen,))
     return len(rows) == PAGE_IMAGES
 
@@ -167,6 +176,11 @@ def _make_folder_form(folder: str, roots: str | None) -> str:
 @lru_cache(maxsize=64)
 def _parse_roots(roots: str) -> tuple[str, ...]:
     return tuple(root.rstrip("/") for root in json.loads(roots))
+
+
+def _split_lines(columns: Iterable[str]) -> set[str]:
+    """Return the search forms in values of _join_lines()."""
+    return {form for lines in columns for form in lines.split(_LINE_END) if form}
 
 
 def _join_lines(forms: Sequence[str]) -> str:

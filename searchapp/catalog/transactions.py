@@ -35,3 +35,17 @@ def write_transaction(db: Database) -> Iterator[Database]:
     with begin_immediate(db):
         yield db
         update_stale_texts(db)
+
+
+@contextmanager
+def begin_transaction(db: Database, dry_run: bool) -> Iterator[None]:
+    """Run the with block in a transaction; roll it back if dry_run is true."""
+    db.execute("begin" if dry_run else "begin immediate")
+    try:
+        yield
+        if not dry_run:
+            update_stale_texts(db)
+    except BaseException:
+        db.execute("rollback")
+        raise
+    db.execute("rollback" if dry_run else "commit")

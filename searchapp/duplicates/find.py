@@ -16,7 +16,9 @@ from searchapp.duplicates.existing_images import ExistingImages
 from searchapp.duplicates.inspect_pairs import PairInspector
 from searchapp.duplicates.judge_pairs import Entries, PairJudge
 from searchapp.duplicates.make_groups import GroupMaker
+from searchapp.duplicates.review_store import ReviewStore
 from searchapp.files.lock import hold_writer_lock
+from searchapp.models import select_collection
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.types import (
     Collection,
@@ -37,6 +39,23 @@ NEAR_SHARE, SIMILAR_SHARE = 0.7, 0.9
 MAX_TYPICAL_COSINE = 0.6  # a small library may hold mostly similar pictures
 SAMPLE_EMBEDDINGS = 1000
 APPROXIMATE_COSINE_ERROR = 0.03  # of an index with compressed vectors
+
+
+def find_reviewed_duplicates(
+    folder: Path,
+    catalog: Catalog,
+    indexes: Indexes,
+    reviews: ReviewStore,
+    options: DuplicateOptions,
+) -> Iterator[Progress | FileFailed | ComparisonStarted | DuplicatesFound]:
+    """Find duplicates as DuplicateFinder does, and apply the choices of earlier reviews."""
+    collection = select_collection.get_collection(catalog, options.collection)
+    finder = DuplicateFinder(folder, catalog, indexes, collection, options)
+    for event in finder.find_duplicates():
+        if isinstance(event, DuplicatesFound):
+            yield DuplicatesFound(reviews.apply(event.duplicates, show_all=options.reviewed))
+        else:
+            yield event
 
 
 class DuplicateFinder:
@@ -133,7 +152,7 @@ class DuplicateFinder:
         embedding_ids, image_ids = self._store.read_embedding_ids(self._collection)
         filter = self._options.base_filter
         if filter.has_conditions:
-            matching_ids = self._catalog.find_embedding_ids(self._collection, filter)
+            matching_ids = self._catalog.filters.find_embedding_ids(self._collection.id, filter)
             is_selected = np.isin(embedding_ids, matching_ids)
             return embedding_ids[is_selected], image_ids[is_selected]
         return embedding_ids, image_ids

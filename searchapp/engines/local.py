@@ -6,35 +6,20 @@ import gc
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from searchapp.engines import encoder_attention, vllm_settings
+from searchapp.engines import vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
-from searchapp.engines.captured_output import capture_output, read_last_lines
+from searchapp.engines.captured_output import capture_output
 from searchapp.engines.pixels import PixelRenderer, make_picture_id
-from searchapp.engines.requirements import explain_gpu_failure, list_cpu_problems
 from searchapp.engines.resize import resize_picture
-from searchapp.engines.torchvision_stub import patch_torchvision
-from searchapp.engines.vllm_settings import (
-    MAX_CONCURRENT_INPUTS,
-    hide_ray,
-    pause_garbage_collection,
-)
-from searchapp.errors import EngineError, ModelError
-from searchapp.files.extras import install_hint
-from searchapp.models import (
-    EngineInput,
-    ModelSpec,
-    check_trust,
-    has_gpu,
-    hub,
-    is_cpu_build,
-    make_document_prompt,
-)
+from searchapp.engines.start_vllm import create_llm, prepare_start, watch_start
+from searchapp.engines.vllm_settings import MAX_CONCURRENT_INPUTS
+from searchapp.errors import EngineError
+from searchapp.models import EngineInput, ModelSpec, has_gpu, make_document_prompt
 from searchapp.pictures import model_size
 
 if TYPE_CHECKING:
@@ -179,62 +164,17 @@ class LocalEngine:
     def _start(self) -> None:
         """Load the model, or load it again; raises ModelError or EngineError if that fails."""
         self.close()
-        check_trust(self._spec)
-        vllm_settings.set_environment_defaults(vllm_settings.VLLM_ENVIRONMENT)
-        # Without AVX2, the extension can end the process before any error message.
-        if is_cpu_build() and (problems := list_cpu_problems()):
-            raise EngineError("\n  ".join(problems))
-        folder = str(hub.fetch_model(self._spec))
-        if not self._verbose:  # only after the download, so that its progress bars are shown
-            vllm_settings.set_environment_defaults(vllm_settings.QUIET_ENVIRONMENT)
-        device = "GPU" if has_gpu() else "CPU"
-        logger.info("Starting vLLM with the model %s on the %s", self._spec.name, device)
-        started_at = time.monotonic()
-        with capture_output(self._verbose) as captured, pause_garbage_collection(), hide_ray():
-            try:
-                arguments = self._load_model(folder)
-            except Exception as error:  # vLLM raises many types for an unusable model.
-                if problems := explain_gpu_failure(install_hint("cpu")):
-                    raise EngineError("\n  ".join(problems)) from error
-                if isinstance(error, ImportError):
-                    raise EngineError(
-                        f"vLLM cannot be imported ({summarize_error(error)}). Install it. With an "
-                        f"NVIDIA GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
-                    ) from error
-                raise ModelError(
-                    f"{self._spec.name}: vLLM cannot start the model: {summarize_error(error)}. "
-                    f"The option -vv shows more.\n{read_last_lines(captured)}"
-                ) from error
-        seconds = time.monotonic() - started_at
-        logger.info("Started vLLM with the model %s in %.1f s", self._spec.name, seconds)
+        folder = prepare_start(self._spec, verbose=self._verbose)
+        with watch_start(self._spec, verbose=self._verbose):
+            self._llm, arguments = create_llm(
+                self._spec, folder, seed=self._seed, bulk=self._bulk,
+                max_pictures=self._max_pictures,
+            )  # fmt: skip
+            self._prepare_rendering()
         logger.debug("Arguments of vLLM: %s", arguments)
 
-    def _load_model(self, folder: str) -> dict[str, Any]:
-        """Create vLLM's LLM object from a model's folder; return the arguments used."""
-        if self._bulk and has_gpu():
-            vllm_settings.enable_blocking_cuda_sync()
-        vllm_settings.reuse_transformers_scan()
-        patch_torchvision()
-        if self._spec.architecture == encoder_attention.ARCHITECTURE and is_cpu_build():
-            encoder_attention.patch_encoder_attention()
-        from vllm import LLM
-        from vllm.config import PoolerConfig
-
-        # vLLM freezes the garbage collector's objects after its start, but collects before that.
-        gc.freeze()
-        pooling = self._spec.pooling
-        arguments = {
-            "runner": "pooling",
-            "seed": self._seed,
-            "limit_mm_per_prompt": {"image": self._max_pictures, "video": 0, "audio": 0},
-            "mm_processor_cache_gb": 0,
-            "enable_prefix_caching": False,
-            "trust_remote_code": self._spec.trusted,
-            "pooler_config": PoolerConfig(seq_pooling_type=pooling) if pooling else None,
-            **vllm_settings.make_device_arguments(self._spec, self._bulk),
-            **self._spec.engine_arguments,
-        }
-        self._llm = LLM(model=folder, **arguments)
+    def _prepare_rendering(self) -> None:
+        """Choose the fastest way to render pictures, and embed a first one on a GPU."""
         model_size.set_resize_function(resize_picture)
         if not self._spec.prompts.document:  # a two-tower model: its input is only the picture
             self._pixel_renderer = PixelRenderer.learn_from_renderer(
@@ -243,7 +183,6 @@ class LocalEngine:
         if has_gpu():  # The first use compiles CUDA kernels, which takes a second.
             gray = model_size.make_blank_picture(self._spec.image)
             self._run_model([self.prepare(EngineInput(make_document_prompt(self._spec), gray))])
-        return arguments
 
     def _render_input(self, item: EngineInput) -> Any:
         image = item.image

@@ -180,7 +180,7 @@ class JudgeCache:
         """
         if on_the_side and collection.id in self._tried_on_the_side:
             return []
-        if self._catalog.read_calibration(collection, hash_sentences()) is not None:
+        if self._catalog.get_calibrations(collection).read_vectors(hash_sentences()) is not None:
             return []
         if on_the_side:
             self._tried_on_the_side.add(collection.id)
@@ -189,7 +189,7 @@ class JudgeCache:
     def save_sentence_vectors(self, collection: Collection, vectors: Sequence[Vector]) -> None:
         """Store the vectors of the calibration sentences, in memory if the library is read-only."""
         packed = b"".join(pack_vector(vector) for vector in vectors)
-        self._catalog.save_calibration(collection, hash_sentences(), packed)
+        self._catalog.get_calibrations(collection).save_vectors(hash_sentences(), packed)
         self._unsaved_vectors[collection.id] = packed
         self._cached_judges.pop((collection.id, "text"), None)
 
@@ -219,7 +219,7 @@ class JudgeCache:
                 embedded.sample_vectors(UNRELATED_SAMPLE_SIZE), collection.dimensions
             )
         else:
-            packed = self._catalog.read_calibration(collection, hash_sentences())
+            packed = self._catalog.get_calibrations(collection).read_vectors(hash_sentences())
             packed = packed or self._unsaved_vectors.get(collection.id)
             if packed is None:
                 return None

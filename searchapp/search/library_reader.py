@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from searchapp.errors import PictureError, QueryError, SearchAppError
 from searchapp.files import storage
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
-from searchapp.search.hit_list import make_hit
+from searchapp.search.hit_list import make_hit, sort_hits
 from searchapp.search.nearest_together import NearestQuestion, find_nearest_together
 from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
 from searchapp.types import (
@@ -129,8 +130,8 @@ class LibraryReader:
         Raises QueryError if the filter is invalid.
         """
         collection = select_collection.get_collection(self._catalog, options.collection)
-        return collection, self._catalog.find_embedding_ids(
-            collection, resolve_filter_folder(options.base_filter)
+        return collection, self._catalog.filters.find_embedding_ids(
+            collection.id, resolve_filter_folder(options.base_filter)
         )
 
     @raise_library_errors
@@ -140,7 +141,9 @@ class LibraryReader:
         Raises QueryError if the filter is invalid, LibraryError if there is no such collection.
         """
         chosen = select_collection.get_collection(self._catalog, collection)
-        ids = self._catalog.find_embedding_ids(chosen, resolve_filter_folder(image_filter)).tolist()
+        ids = self._catalog.filters.find_embedding_ids(
+            chosen.id, resolve_filter_folder(image_filter)
+        ).tolist()
         paths = dict[str, None]()
         for start in range(0, len(ids), HIT_PAGE):
             located = self._catalog.locate_images(ids[start : start + HIT_PAGE])
@@ -249,6 +252,17 @@ class LibraryReader:
         return self._catalog.filters.list_place_clusters(
             chosen.id, resolve_filter_folder(image_filter), cell, within
         )
+
+    @raise_library_errors
+    def find_similar(self, image_id: int, options: SearchOptions) -> SearchResult:
+        """Return the hits nearest to an indexed image, in the order of options.sort.
+
+        Raises QueryError if the filter is invalid, or the collection does not have the image.
+        """
+        collection = select_collection.get_collection(self._catalog, options.collection)
+        vector = self.read_vector(collection, image_id)
+        result = self.find_nearest(collection, vector, options, "image")
+        return replace(result, hits=tuple(sort_hits(result.hits, options.sort)))
 
     @raise_library_errors
     def find_newest(self, options: SearchOptions) -> SearchResult:

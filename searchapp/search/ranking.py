@@ -147,7 +147,7 @@ class Ranking:
         image_ids = {image.video_id for image in located.values() if image.file_infos}
         if not image_ids or not image_filter.has_conditions:
             return located
-        matching = self._catalog.find_matching_paths(image_filter, image_ids)
+        matching = self._catalog.filters.find_matching_paths(image_filter, image_ids)
         for id, image in located.items():
             own = matching.get(image.video_id, set())
             files = sorted(image.files, key=lambda file: file.path not in own)
@@ -162,7 +162,7 @@ class Ranking:
         selection = None
         if resolved_filter.has_conditions:
             selection = Selection(
-                partial(self._catalog.find_embedding_ids, collection, resolved_filter),
+                partial(self._catalog.filters.find_embedding_ids, collection.id, resolved_filter),
                 partial(self._catalog.filter_to_conditions, resolved_filter),
             )
         if text is None or not text.phrases:

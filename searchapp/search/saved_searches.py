@@ -241,7 +241,7 @@ class SavedSearches:
         resolved = resolve_filter_folder(options.base_filter)
         if options.where is not None and self._catalog.list_collections():
             collection = select_collection.get_collection(self._catalog, options.collection)
-            self._catalog.find_embedding_ids(collection, Filter(where=options.where))
+            self._catalog.filters.find_embedding_ids(collection.id, Filter(where=options.where))
         check_text("the name of the collection", options.collection)
         for field in ("min_size", "max_size", "min_score"):
             _check_number(field, getattr(options, field))

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import types
 from collections.abc import Coroutine, Generator, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from searchapp.engines import EngineInput, Refusal, Vector
-from searchapp.errors import EngineError, SearchAppError
+from searchapp.errors import EngineError, QueryError, SearchAppError
 from searchapp.models import ModelSpec
+from searchapp.search.hit_list import sort_hits
 from searchapp.search.nearest_together import NearestQuestion
-from searchapp.search.query_part import PreparedSearch
+from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.search.search import search
 from searchapp.search.search_calls import SearchCalls
-from searchapp.types import SearchResult
+from searchapp.types import SearchQuestion, SearchResult
 
 MAX_SEARCHES = 64  # more make no call faster, and other searches wait for these calls
 
@@ -174,3 +175,32 @@ async def _answer_questions(calls: SearchCalls, runs: Sequence[_Run]) -> None:
     outcomes = await calls.read_library(lambda reader: reader.find_nearest_together(questions))
     for (run, _), outcome in zip(waiting, outcomes, strict=True):
         run.set_answer(outcome)
+
+
+async def answer_together(
+    calls: SearchCalls, questions: Sequence[SearchQuestion]
+) -> list[SearchResult | SearchAppError]:
+    """Return the sorted result of each question, or its error: see search_together()."""
+    prepared = dict[int, PreparedSearch]()
+    outcomes = dict[int, SearchResult | SearchAppError]()
+    for number, question in enumerate(questions):
+        try:
+            parts = [QueryPart.from_term(term) for term in question.list_terms()]
+        except QueryError as error:
+            outcomes[number] = error
+            continue
+        prepared[number] = PreparedSearch(
+            parts, list(question.examples), question.options, one_prompt=True
+        )
+    found = await search_together(calls, list(prepared.values()))
+    for (number, asked), outcome in zip(prepared.items(), found, strict=True):
+        outcomes[number] = (
+            outcome if isinstance(outcome, SearchAppError) else sort_result(outcome, asked)
+        )
+    return [outcomes[number] for number in range(len(questions))]
+
+
+def sort_result(result: SearchResult, asked: PreparedSearch) -> SearchResult:
+    """Return a result with its hits in the order that the search asks for."""
+    order = asked.options.sort if asked.parts or asked.examples else "date"
+    return replace(result, hits=tuple(sort_hits(result.hits, order)))

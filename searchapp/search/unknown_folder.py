@@ -14,14 +14,14 @@ def explain_unknown_folder(catalog: Catalog, folder: str) -> str | None:
 
     folder: an absolute path or URL, as normalize_folder() returns it.
     """
-    if catalog.has_files_below(folder):
+    if catalog.filters.has_files_below(folder):
         return None
     if storage.is_url(folder):
         return f"the library knows no file below {folder}; check the URL, or index it"
     if check_presence(folder) is Presence.GONE:
         return f"{folder}: no such folder, and the library knows no file below it; check the path"
     real = os.path.realpath(folder)
-    if real != folder and catalog.has_files_below(real):
+    if real != folder and catalog.filters.has_files_below(real):
         return f"{folder}: the library knows this folder as {real}; use that path"
     return (
         f"the library knows no file below {folder}; to index it, run `searchapp index` with this "

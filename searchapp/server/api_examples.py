@@ -8,12 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from searchapp.server.api_docs import inline_definitions
-from searchapp.server.request_models import (
-    RenameRequest,
-    ReviewRequest,
-    SavedSearchRequest,
-    SearchRequest,
-)
+from searchapp.server.request_models import SearchRequest
 from searchapp.server.shown_files import BROWSER_FORMATS
 from searchapp.server.video_ranges import MEDIA_TYPES
 
@@ -64,21 +59,6 @@ def make_json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str,
     return {"requestBody": {"required": True, "content": content}}
 
 
-SAVE_REQUEST_SCHEMA = make_json_body(
-    SavedSearchRequest, {"name": "boats of 2021", "text": "a red boat", "after": "2021"}
-)
-REVIEW_REQUEST_SCHEMA = make_json_body(
-    ReviewRequest,
-    {
-        "groups": [
-            [
-                {"path": "/home/ada/Pictures/boat.jpg", "sha256": "2f1a...", "stays": True},
-                {"path": "/home/ada/Pictures/boat (1).jpg", "sha256": "2f1a...", "stays": False},
-            ]
-        ]
-    },
-)
-RENAME_REQUEST_SCHEMA = make_json_body(RenameRequest, {"name": "red boats"})
 INFO_EXAMPLE = {
     "library": "/home/ada/.local/share/searchapp",
     "images": 1200,

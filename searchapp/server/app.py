@@ -118,14 +118,14 @@ async def _track_request(
     if request.scope["searchapp.local"]:
         try:
             check_engine(request.headers, state.engine)
-            state.service.set_keep_alive(read_keep_alive(request.headers))
+            state.service.activity.set_keep_alive(read_keep_alive(request.headers))
         except SearchAppError as error:
             # Not 409: the client would replace the process, which other commands may use.
             return make_error_response(error, 412)
     if request.url.path in STATUS_PATHS:
         response = await call_next(request)
     else:
-        with state.service.track_request():
+        with state.service.activity.track_request():
             response = await call_next(request)
     route = request.scope.get("route")
     path = getattr(route, "path", "other")

@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from searchapp.duplicates import move_script
 from searchapp.server.api_examples import make_json_body
-from searchapp.server.request_fields import ImageIdField
-from searchapp.server.request_models import FilterRequest, RequestFields
+from searchapp.server.request_fields import ImageIdField, PathText, WebLimit
+from searchapp.server.request_models import MAX_HITS, FilterRequest, RequestFields
 from searchapp.server.zip_request import MAX_ZIP_PICTURES, split_ids
 from searchapp.types import DuplicateCertainty, DuplicateFile, DuplicateGroup, Duplicates
 
@@ -59,6 +59,36 @@ class GroupsRequest(ScriptRequest):
     reviewed: Annotated[
         bool, Field(description="also groups of which an earlier review keeps all files")
     ] = False
+
+
+class ReviewedFile(RequestFields):
+    """Choice for one file of a group of duplicates."""
+
+    path: Annotated[str, WebLimit(max_length=4096), PathText()]
+    sha256: Annotated[str, WebLimit(max_length=64)]
+    stays: Annotated[bool, Field(description="false: the file was chosen to move away")]
+
+
+class ReviewRequest(RequestFields):
+    """Groups of duplicates that a person has reviewed, with a choice for each file."""
+
+    groups: Annotated[
+        list[Annotated[list[ReviewedFile], WebLimit(max_length=MAX_HITS)]],
+        WebLimit(max_length=100 * MAX_HITS),
+    ]
+
+
+REVIEW_REQUEST_SCHEMA = make_json_body(
+    ReviewRequest,
+    {
+        "groups": [
+            [
+                {"path": "/home/ada/Pictures/boat.jpg", "sha256": "2f1a...", "stays": True},
+                {"path": "/home/ada/Pictures/boat (1).jpg", "sha256": "2f1a...", "stays": False},
+            ]
+        ]
+    },
+)
 
 
 class DuplicateFileAnswer(BaseModel):
@@ -158,6 +188,13 @@ class DuplicatesAnswer(BaseModel):
             failed=found.failed,
             unreadable=found.unreadable,
         )
+
+
+class ReviewAnswer(BaseModel):
+    """What was kept of a review of duplicates."""
+
+    groups: int
+    unknown_files: int = Field(description="the library does not hold them, or with other bytes")
 
 
 def _list_files(group: DuplicateGroup) -> tuple[DuplicateFile, ...]:

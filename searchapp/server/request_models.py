@@ -1,4 +1,4 @@
-"""Request bodies and parameters of the HTTP API, and how they are parsed."""
+"""Requests of the HTTP API that search or filter, and the parts of all requests."""
 
 from __future__ import annotations
 
@@ -226,60 +226,6 @@ class SearchRequest(QuestionRequest):
     one_prompt: Annotated[
         bool, Field(description="refuse text and picture together if the model cannot embed both")
     ] = False
-
-
-class SavedSearchRequest(QuestionRequest):
-    """Name of a search to save, its query, and its conditions; no page is saved."""
-
-    name: SavedName
-
-
-class RenameRequest(RequestFields):
-    """New name of a saved search."""
-
-    name: SavedName
-
-
-class ReviewedFile(RequestFields):
-    """Choice for one file of a group of duplicates."""
-
-    path: Annotated[str, WebLimit(max_length=4096), PathText()]
-    sha256: Annotated[str, WebLimit(max_length=64)]
-    stays: Annotated[bool, Field(description="false: the file was chosen to move away")]
-
-
-class ReviewRequest(RequestFields):
-    """Groups of duplicates that a person has reviewed, with a choice for each file."""
-
-    groups: Annotated[
-        list[Annotated[list[ReviewedFile], WebLimit(max_length=MAX_HITS)]],
-        WebLimit(max_length=100 * MAX_HITS),
-    ]
-
-
-class InputRequest(RequestFields):
-    """Prompt to embed, and the name of the multipart form part that holds its prepared picture."""
-
-    prompt: str
-    image: str | None = None
-
-
-class EmbedRequest(RequestFields):
-    """Inputs to embed; model, revision and space identify the collection whose model embeds."""
-
-    model: str
-    revision: str
-    space: dict[str, Any]
-    inputs: list[InputRequest]
-
-
-class CountRequest(RequestFields):
-    """Prompt whose tokens to count; model, revision and space: see EmbedRequest."""
-
-    model: str
-    revision: str
-    space: dict[str, Any]
-    prompt: str
 
 
 def list_examples(request: QuestionRequest) -> list[Example]:

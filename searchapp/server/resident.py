@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -110,7 +109,7 @@ def serve_library(
         )
         choice = EngineChoice(settings.engine_url, settings.api_key, verbose=settings.verbose)
         service = Service(settings.library_folder, choice.start, choice.start_reranker)
-        service.keep_alive_min = settings.keep_alive_min
+        service.activity.keep_alive_min = settings.keep_alive_min
         rules = AccessRules(settings.token, LOOPBACK_HOSTS | {settings.host or "localhost"})
         stop_event = asyncio.Event()
         app = create_app(
@@ -189,16 +188,12 @@ async def _wait_for_stop(
         except TimeoutError:
             if listeners.lock and not is_lock_in_place(settings.library_folder, listeners.lock):
                 return f"the library at {settings.library_folder} was moved or removed"
-            idle_s = time.monotonic() - service.last_used_at
+            idle_s = service.activity.idle_s
             is_released = release_task is None or release_task.done()
-            if is_released and not service.active_requests and idle_s > RELEASE_AFTER_IDLE_S:
+            if is_released and idle_s > RELEASE_AFTER_IDLE_S:
                 # Not awaited: the thread of the library may work for long.
                 release_task = asyncio.create_task(service.release_files())
-            keep_alive_min = service.keep_alive_min  # a command can change it
-            if (
-                keep_alive_min is not None
-                and not service.active_requests
-                and idle_s > 60 * keep_alive_min
-            ):
+            keep_alive_min = service.activity.keep_alive_min  # a command can change it
+            if keep_alive_min is not None and idle_s > 60 * keep_alive_min:
                 return f"no request for {keep_alive_min:.3g} minutes"
     return None

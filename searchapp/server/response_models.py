@@ -1,25 +1,27 @@
-"""Response bodies of the HTTP API."""
+"""Answers of the HTTP API: pictures, hits, facets and the metadata of the library."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from searchapp.catalog import LocatedImage
+from searchapp.library import Library
 from searchapp.search.hit_list import sort_hits
 from searchapp.server.request_models import SimilarRequest
 from searchapp.types import (
     Facet,
     Facets,
     Hit,
-    SavedSearch,
+    SearchOptions,
     SearchResult,
     TextLine,
     Timeline,
@@ -27,19 +29,6 @@ from searchapp.types import (
 from searchapp.types.search import MatchSource
 
 FACETS = ("folders", "cameras", "lenses", "keywords", "ratings", "formats", "place_names")
-
-
-class EmbedAnswer(BaseModel):
-    """Vector of each input (float32, little-endian, base64), or the reason why it has none."""
-
-    vectors: list[str | None]
-    refusals: list[str | None]
-
-
-class CountAnswer(BaseModel):
-    """Number of tokens of a prompt."""
-
-    tokens: int
 
 
 class MatchAnswer(BaseModel):
@@ -218,50 +207,6 @@ class FacetsAnswer(BaseModel):
         )
 
 
-class SavedTermAnswer(BaseModel):
-    """Term of a saved question: a text, a picture, or both."""
-
-    text: str | None = None
-    image: str | None = Field(None, description="path or URL of a picture, read at each run")
-    image_id: int | None = Field(None, description="image of the library; null: it is gone")
-    image_key: str | None = Field(None, description="content of the image of the library")
-    weight: float = 1.0
-    region: str | None = Field(None, description="part of the picture")
-    is_liked: bool | None = Field(None, description="of an example; null: a term of the sum")
-
-
-class SavedSearchAnswer(BaseModel):
-    """Saved search: a name for a question and its filters."""
-
-    id: int
-    name: str
-    terms: list[SavedTermAnswer] = Field(description="the question; empty: only filters")
-    options: dict[str, Any] = Field(description="filters and options, as the user wrote them")
-    link_folder: str | None = Field(description="folder with links to the hits")
-    created_at: str = Field(description="UTC")
-
-    @classmethod
-    def from_search(cls, search: SavedSearch, image_ids: Mapping[str, int]) -> SavedSearchAnswer:
-        """Convert a SavedSearch into its form in the API. image_ids: images by their keys."""
-        values = search.to_dict()
-        for term in values["terms"]:
-            term["image_id"] = image_ids.get(term.get("image_key", ""))
-        return cls(**values)
-
-
-class SavedSearchesAnswer(BaseModel):
-    """All saved searches, sorted by name."""
-
-    searches: list[SavedSearchAnswer]
-
-
-class ReviewAnswer(BaseModel):
-    """What was kept of a review of duplicates."""
-
-    groups: int
-    unknown_files: int = Field(description="the library does not hold them, or with other bytes")
-
-
 class SearchAnswer(BaseModel):
     """Hits of a search, best first."""
 
@@ -292,3 +237,25 @@ def make_search_answer(
         milliseconds=round(1000 * (time.perf_counter() - started_at), 1),
         warnings=list(result.warnings),
     )
+
+
+def make_library_answer(library: Library) -> dict[str, Any]:
+    """Return the metadata of a library that the web page shows."""
+    info, overview = library.info(), library.load_overview()
+    model: dict[str, Any] = {"model": None, "modalities": []}
+    if info.collections:
+        _, spec = library.reader.choose_collection(SearchOptions())
+        model = {"model": Path(spec.name).name, "modalities": list(spec.modalities)}
+    return {
+        "library": str(info.path),
+        "images": info.images,
+        "files": info.files,
+        **model,
+        "collections": [
+            {"name": item.name, "model": item.model, "images": item.images}
+            for item in info.collections
+        ],
+        "folders": [{"path": path, "images": count} for path, count in overview.folders],
+        "first_date": overview.first_date,
+        "last_date": overview.last_date,
+    }

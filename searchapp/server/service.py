@@ -1,13 +1,12 @@
-"""Operations behind the HTTP API: searches, pictures, thumbnails, facets and library metadata."""
+"""Operations behind the HTTP API: searches, facets, timelines and metadata of the library."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,9 +26,10 @@ from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.search.saved_searches import SavedSearches
 from searchapp.search.search import search
 from searchapp.search.search_together import search_together
-from searchapp.server import shown_files
+from searchapp.server.activity import Activity
 from searchapp.server.background_jobs import BackgroundJobs
 from searchapp.server.batcher import ModelState
+from searchapp.server.response_models import make_library_answer
 from searchapp.server.threaded_calls import ThreadedCalls
 from searchapp.types import (
     Area,
@@ -39,7 +39,6 @@ from searchapp.types import (
     Facets,
     Filter,
     Hit,
-    Original,
     PlaceCluster,
     ReviewChoice,
     SearchOptions,
@@ -65,9 +64,7 @@ class Service:
     ) -> None:
         """Open the library; the first search starts the engine."""
         self.folder = folder
-        self.started_at = self.last_used_at = time.monotonic()
-        self.active_requests = 0
-        self.keep_alive_min: float | None = None  # idle minutes before the stop; None: never
+        self.activity = Activity()
         self._calls = ThreadedCalls(folder, start, start_reranker or EngineChoice().start_reranker)
         # Counting facets of a large catalog is slow: it has its own thread and connection, so that
         # searches do not wait for it.
@@ -220,60 +217,10 @@ class Service:
         """Return the lines of text in an image; None if they were not recognized yet."""
         return await self._calls.read_library(lambda reader: reader.read_text(image_id))
 
-    async def load_image(self, located: LocatedImage) -> tuple[bytes, str]:
-        """Return a picture in a format that browsers show, and its media type.
-
-        Raises PictureError if no file is readable and still the indexed one.
-        """
-        return await self._calls.run_blocking(lambda: shown_files.encode_for_browser(located))
-
-    async def load_original(self, located: LocatedImage) -> tuple[bytes, str]:
-        """Return the unchanged file of a picture, and its path.
-
-        Raises PictureError as load_image does.
-        """
-        return await self._calls.run_blocking(lambda: shown_files.load_original(located))
-
-    async def load_thumbnail(self, located: LocatedImage, size: int) -> bytes:
-        """Return a thumbnail (WebP, upright).
-
-        size: long side, one of THUMBNAIL_SIDES_PX. Raises PictureError as load_image does.
-        """
-        return await self._calls.run_blocking(
-            lambda: shown_files.load_thumbnail(self.folder, located, size)
-        )
-
-    async def find_video(self, located: LocatedImage) -> Original:
-        """Return the video that an image is a frame of; its size is known.
-
-        Raises PictureError if the image is no video frame, and as load_image does.
-        """
-        return await self._calls.run_blocking(lambda: shown_files.find_video(located))
-
     async def describe_library(self) -> dict[str, Any]:
         """Return the metadata of the library that the web page shows."""
-
-        def describe(library: Library) -> dict[str, Any]:
-            info, overview = library.info(), library.load_overview()
-            model: dict[str, Any] = {"model": None, "modalities": []}
-            if info.collections:
-                _, spec = library.reader.choose_collection(SearchOptions())
-                model = {"model": Path(spec.name).name, "modalities": list(spec.modalities)}
-            return {
-                "library": str(info.path),
-                "images": info.images,
-                "files": info.files,
-                **model,
-                "collections": [
-                    {"name": item.name, "model": item.model, "images": item.images}
-                    for item in info.collections
-                ],
-                "folders": [{"path": path, "images": count} for path, count in overview.folders],
-                "first_date": overview.first_date,
-                "last_date": overview.last_date,
-            }
-
-        return {**await self._call_counting_library(describe), "model_state": self.model_state}
+        answer = await self._call_counting_library(make_library_answer)
+        return {**answer, "model_state": self.model_state}
 
     async def count_facets(
         self, image_filter: Filter, collection: str | None, find: str = ""
@@ -319,24 +266,9 @@ class Service:
         """Return images with their metadata; leave out unknown images."""
         return await self._calls.read_library(lambda reader: reader.read_hits(image_ids))
 
-    async def run_fetch(self, fetch: Callable[[], bytes]) -> bytes:
-        """Fetch a picture on a thread that is allowed to block."""
-        return await self._calls.run_blocking(fetch)
-
-    def set_keep_alive(self, minutes: float | None) -> None:
-        """Stop after other idle minutes, as a command asks; `serve` never stops when idle."""
-        if minutes is not None and self.keep_alive_min is not None:
-            self.keep_alive_min = minutes
-
-    @contextmanager
-    def track_request(self) -> Iterator[None]:
-        """Count a request as active while the block runs, so that the process does not stop."""
-        self.active_requests += 1
-        try:
-            yield
-        finally:
-            self.active_requests -= 1
-            self.last_used_at = time.monotonic()
+    async def run_blocking(self, work: Callable[[], Result]) -> Result:
+        """Call work, which reads or fetches a picture, on a thread that is allowed to block."""
+        return await self._calls.run_blocking(work)
 
     async def _call_counting_library(self, count: Callable[[Library], Result]) -> Result:
         def open_and_count() -> Result:

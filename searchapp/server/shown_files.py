@@ -1,4 +1,7 @@
-"""Files of the library in the forms that browsers show: pictures, thumbnails and videos."""
+"""Files of the library in the forms that browsers show: pictures, thumbnails and videos.
+
+The functions raise PictureError if no file of an image is readable and still the indexed one.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,15 @@ MAX_CONVERTED_SIDE_PX = 2560  # long side of a picture that is converted for bro
 
 
 def make_thumbnail(located: LocatedImage, side: int) -> Picture:
-    """Return an upright thumbnail of an image; raise PictureError if no file can be used."""
+    """Return an upright thumbnail of an image."""
     return use_first_available(located, lambda original: thumbnails.make_thumbnail(original, side))
 
 
 def load_thumbnail(folder: Path, located: LocatedImage, size: int) -> bytes:
-    """Return a thumbnail from the disk cache; make it and add it to the cache if missing."""
+    """Return a thumbnail (WebP, upright) from the disk cache; make it if it is missing there.
+
+    folder: of the library. size: long side, one of THUMBNAIL_SIDES_PX.
+    """
     file = thumbnail_cache.locate_thumbnail(folder, located.key, size, located.info.colors_since)
     if (cached := thumbnail_cache.load_thumbnail(file)) is not None:
         return cached
@@ -70,7 +76,7 @@ def _read_picture(original: Original) -> tuple[bytes, str]:
 
 
 def find_video(located: LocatedImage) -> Original:
-    """Return the first usable file of a video; raise PictureError if there is none."""
+    """Return the video that an image is a frame of; raise PictureError if it is no frame."""
     if located.seconds is None:
         raise PictureError("this image is not a frame of a video", stage="read")
 

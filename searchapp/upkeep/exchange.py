@@ -47,6 +47,19 @@ EXPORT_SUFFIXES = (".npy", ".json", ".parquet")
 READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, *ROW_ERRORS)
 
 
+def export_collection(
+    catalog: Catalog, file: Path, name: str | None, saved_searches: Iterable[SavedSearch]
+) -> int:
+    """Write a collection of the catalog to a file; see write_export.
+
+    name: of the collection; None: the one of the latest index run.
+    """
+    collection = select_collection.get_collection(catalog, name)
+    count = catalog.get_embeddings(collection).read_extent().count
+    pages = catalog.get_maintenance().read_images(collection)
+    return write_export(file, collection, pages, count, saved_searches)
+
+
 def write_export(
     file: Path,
     collection: Collection,

@@ -1,8 +1,9 @@
-"""Create the folder of a library, and remove it again if the command that needs it fails."""
+"""Open the catalog of a library, or create the library, and remove it if its command fails."""
 
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Self
 
 from searchapp.catalog import Catalog, CatalogError
 from searchapp.errors import LibraryError
+from searchapp.files.enter_path import find_entered
 from searchapp.files.library_folder import catalog_file
 from searchapp.files.lock import LOCK_FILE_NAME, hold_writer_lock
 from searchapp.files.presence import Presence, check_presence
@@ -57,13 +59,30 @@ class NewLibrary:
                 folder.rmdir()
 
 
-def create_catalog(
+def open_catalog(
+    folder: Path, report: Callable[[str], None], *, create: bool, dry: bool
+) -> tuple[Catalog, NewLibrary | None]:
+    """Open the catalog of a library; also return the library if it is new.
+
+    create: create the library if it is missing. dry: use an empty catalog in memory if it is.
+    report: see Catalog.open. Raises LibraryError.
+    """
+    state = find_entered(folder, LibraryError)
+    if state is not None and not stat.S_ISDIR(state.st_mode):
+        raise LibraryError(
+            f"{folder} is a file, but a library is a folder. Choose a folder with --library DIR."
+        )
+    if dry and find_entered(catalog_file(folder), LibraryError) is None:
+        return Catalog.in_memory(), None
+    if create:
+        return _create_catalog(folder, report)
+    return Catalog.open(catalog_file(folder), report=report), None
+
+
+def _create_catalog(
     folder: Path, report: Callable[[str], None]
 ) -> tuple[Catalog, NewLibrary | None]:
-    """Open the catalog of a library; create the library if it is missing, and return it, too.
-
-    report: see Catalog.open. Raises LibraryError; then no new folder is left.
-    """
+    """Open a catalog, or create its library; after an error, no new folder is left."""
     file = catalog_file(folder)
     new = NewLibrary.create_folder(folder) if _is_missing(file) else None
     try:

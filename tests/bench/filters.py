@@ -106,13 +106,14 @@ def main() -> None:
             ("--where image_id % 1000 = 0 (0.1 %)", Filter(where="image_id % 1000 = 0")),
         ):
             reader = Catalog.open(Path(folder) / "catalog.db")
-            new_ms = measure_ms(lambda: reader.find_embedding_ids(collection, image_filter))  # noqa: B023
+            find_ids = lambda: reader.filters.find_embedding_ids(collection.id, image_filter)  # noqa: B023, E731
+            new_ms = measure_ms(find_ids)
             writer.set_settings(collection, f'{{"{name[:9]}": {time.time()}}}')
-            written_ms = measure_ms(lambda: reader.find_embedding_ids(collection, image_filter))  # noqa: B023
-            again_ms = measure_ms(lambda: reader.find_embedding_ids(collection, image_filter))  # noqa: B023
-            reader._filters._cache.clear()
-            other_ms = measure_ms(lambda: reader.find_embedding_ids(collection, image_filter))  # noqa: B023
-            ids = reader.find_embedding_ids(collection, image_filter)
+            written_ms = measure_ms(find_ids)
+            again_ms = measure_ms(find_ids)
+            reader.filters._cache.clear()
+            other_ms = measure_ms(find_ids)
+            ids = find_ids()
             search_ms = min(measure_ms(lambda: index.search(query, 20, ids)) for _ in range(3))  # noqa: B023
             print(
                 f"{name:34.34}{len(ids):9,}{new_ms:9.1f}{written_ms:9.1f}{other_ms:9.1f}"
@@ -126,10 +127,10 @@ def main() -> None:
             ("all images", Filter()),
             ("--after 2010 --rating 4+", Filter(after="2010", rating="4+")),
         ):
-            count_all = lambda: reader.count_facets(collection, image_filter)  # noqa: B023, E731
+            count_all = lambda: reader.filters.count_facets(collection.id, image_filter)  # noqa: B023, E731
             new_ms = measure_ms(count_all)
             again_ms = measure_ms(count_all)
-            reader._filters._cache.clear()
+            reader.filters._cache.clear()
             print(
                 f"{name:43}{new_ms:9.1f}{'':9}{measure_ms(count_all):9.1f}{again_ms:9.2f}",
                 flush=True,

@@ -81,7 +81,7 @@ def main(count: int) -> None:
         }
         selections = {
             name: Selection(
-                partial(catalog.find_embedding_ids, collection, filter),
+                partial(catalog.filters.find_embedding_ids, collection.id, filter),
                 partial(catalog.filter_to_conditions, filter),
             )
             for name, filter in filters.items()

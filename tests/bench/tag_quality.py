@@ -169,7 +169,7 @@ def embed_phrases(library: Library, folder: Path, phrases: Sequence[str]) -> Vec
     file = folder / f"phrases-{digest}.npy"
     if not file.exists():
         collection, spec = library.reader.choose_collection(SearchOptions())
-        calls = DirectCalls(library.reader, library._engines.get)
+        calls = DirectCalls(library.reader, library._engines.get, library._rerankers)
         run_without_waiting(calibrate_collection(calls, collection, spec, on_the_side=False))
         parts = [QueryPart(Query(phrase)) for phrase in phrases]
         np.save(file, np.stack(run_without_waiting(embed_parts(calls, spec, parts, False))))

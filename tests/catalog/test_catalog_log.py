@@ -1,4 +1,4 @@
-"""The catalog logs its decisions: applied migrations, and saved calibrations."""
+"""The catalog logs the migrations that it applies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from searchapp.catalog import Catalog, catalog
+from searchapp.catalog import Catalog
 
 MIGRATION_PREFIX = "Applied migrations to the catalog"
 
@@ -21,25 +21,3 @@ def test_migrations_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFix
         assert caplog.messages[0].startswith(f"{MIGRATION_PREFIX} {file}: m001_catalog, ")
         Catalog.open(file).close()
     assert len(caplog.messages) == 1
-
-
-def test_saved_and_unsaved_calibrations_are_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While another connection writes, a calibration is not saved, and the log says why."""
-    monkeypatch.setattr(catalog, "CALIBRATION_BUSY_TIMEOUT_S", 0)
-    ours, other = (Catalog.open(tmp_path / "catalog.db", create=True) for _ in range(2))
-    collection = ours.add_collection("photos", "model", "r", 4, "{}")
-    caplog.clear()
-    with caplog.at_level(logging.INFO, logger="searchapp"):
-        with other.write_transaction():
-            assert not ours.save_calibration(collection, "hash", b"vectors")
-        assert ours.save_calibration(collection, "hash", b"vectors")
-    assert caplog.messages == [
-        "Did not save the calibration of the collection photos (database is locked);"
-        " the next process calibrates again.",
-        "Saved the calibration of the collection photos.",
-    ]
-    assert ours.read_calibration(collection, "hash") == b"vectors"
-    ours.close()
-    other.close()

@@ -125,12 +125,12 @@ def test_image_ids_are_not_used_again() -> None:
     collection = catalog.add_collection("c", "m", "r", 4, "{}")
     old, new = (PictureInfo(format="JPEG", width=1, height=1, rating=rating) for rating in (1, 5))
     (first,) = catalog.writer.save_images({"a" * 64: old}).values()
-    assert len(catalog.find_embedding_ids(collection, Filter(rating="5"))) == 0
+    assert len(catalog.filters.find_embedding_ids(collection.id, Filter(rating="5"))) == 0
     catalog.get_maintenance().delete_unused_images()
     (again,) = catalog.writer.save_images({"b" * 64: new}).values()
     assert again > first
     catalog.writer.save_embeddings(collection, {again: pack_vector(np.eye(4, dtype=np.float32)[0])})
-    assert len(catalog.find_embedding_ids(collection, Filter(rating="5"))) == 1
+    assert len(catalog.filters.find_embedding_ids(collection.id, Filter(rating="5"))) == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,7 +171,7 @@ def test_filters_equal_brute_force(
         area=maybe(st.sampled_from(["48.85,2,48.9,2.3", "0,-10,90,10", "48,2.2,49,-179"])),  # type: ignore[arg-type]
     )
     (collection,) = catalog.list_collections()
-    found = sorted(catalog.find_embedding_ids(collection, image_filter).tolist())
+    found = sorted(catalog.filters.find_embedding_ids(collection.id, image_filter).tolist())
     assert found == find_ids_by_sql(catalog, image_filter)
     timeline = catalog.filters.list_timeline(collection.id, image_filter)
     assert sorted(timeline.image_ids) == found  # the ids of embeddings and images are equal here
@@ -201,21 +201,22 @@ def test_filters_see_changes_of_the_catalog(tmp_path: Path) -> None:
     ours = Catalog.open(tmp_path / "library" / "catalog.db")
     (collection,) = reader.list_collections()
     by_camera = Filter(camera="leica*")
-    assert reader.find_embedding_ids(collection, by_camera).tolist() == []
+    assert reader.filters.find_embedding_ids(collection.id, by_camera).tolist() == []
     for catalog in (ours, reader):
         leica = PictureInfo(format="PNG", width=1, height=1, camera="Leica M")
         (image,) = catalog.writer.save_images({f"new{id(catalog)}": leica}).values()
         catalog.writer.save_embeddings(collection, {image: b""})
-    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11, 12]
+    assert reader.filters.find_embedding_ids(collection.id, by_camera).tolist() == [11, 12]
     for sql in ("delete from embeddings where id = 12", "delete from images where id = 12"):
         ours._db.execute(sql)
-    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11]
+    assert reader.filters.find_embedding_ids(collection.id, by_camera).tolist() == [11]
     nikon = PictureInfo(format="PNG", width=1, height=1, camera="Nikon")
     (image,) = ours.writer.save_images({"again": nikon}).values()
     ours.writer.save_embeddings(collection, {image: b""})
     assert image == 13  # The id of a deleted image is not used again.
-    assert reader.find_embedding_ids(collection, by_camera).tolist() == [11]
-    assert reader.find_embedding_ids(collection, Filter(camera="nikon")).tolist()[-1] == 13
+    assert reader.filters.find_embedding_ids(collection.id, by_camera).tolist() == [11]
+    found = reader.filters.find_embedding_ids(collection.id, Filter(camera="nikon"))
+    assert found.tolist()[-1] == 13
 
 
 @pytest.mark.parametrize("megapixels", [4.1, 1.1, 2.3, 16.4, 0.057])
@@ -229,8 +230,8 @@ def test_size_bounds_include_pictures_of_exactly_this_size(megapixels: float) ->
         (image,) = catalog.writer.save_images({f"{width:064}": info}).values()
         catalog.writer.save_embeddings(collection, {image: b""})
     below, above = Filter(max_size=megapixels), Filter(min_size=megapixels)
-    assert catalog.find_embedding_ids(collection, below).tolist() == [1, 2]
-    assert catalog.find_embedding_ids(collection, above).tolist() == [2, 3]
+    assert catalog.filters.find_embedding_ids(collection.id, below).tolist() == [1, 2]
+    assert catalog.filters.find_embedding_ids(collection.id, above).tolist() == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_a_circle_of_radius_0_contains_its_center(latitude: float, longitude: fl
     (image,) = catalog.writer.save_images({"a" * 64: info}).values()
     catalog.writer.save_embeddings(collection, {image: b""})
     center = Filter(near=f"{latitude},{longitude},0")
-    assert catalog.find_embedding_ids(collection, center).tolist() == [1]
+    assert catalog.filters.find_embedding_ids(collection.id, center).tolist() == [1]
 
 
 @pytest.mark.parametrize("stored_form", ["NFC", "NFD"])
@@ -282,16 +283,17 @@ def test_filters_ignore_the_unicode_normal_form(
             else normalize(asked_form, value)
             for name, value in values.items()
         }
-        assert catalog.find_embedding_ids(collection, Filter(**asked)).tolist() == [1], values
+        found = catalog.filters.find_embedding_ids(collection.id, Filter(**asked))
+        assert found.tolist() == [1], values
         conditions, _ = catalog.filter_to_conditions(Filter(**asked))
         assert all(part.texts for part in conditions if isinstance(part, OneOf)), values
     other_folder = Filter(folder=normalize(asked_form, "/é/Caf"))
-    assert catalog.find_embedding_ids(collection, other_folder).tolist() == []
-    facets = catalog.count_facets(collection, Filter())
+    assert catalog.filters.find_embedding_ids(collection.id, other_folder).tolist() == []
+    facets = catalog.filters.count_facets(collection.id, Filter())
     assert facets.keywords.values == (("Café", 1),)
     with pytest.raises(QueryError, match="may read only"):
         where = normalize(asked_form, "title = 'é' or searchapp_nfc(title) > ''")
-        catalog.find_embedding_ids(collection, Filter(where=where))
+        catalog.filters.find_embedding_ids(collection.id, Filter(where=where))
 
 
 def test_log_names_the_compared_fields_without_their_values(
@@ -302,7 +304,7 @@ def test_log_names_the_compared_fields_without_their_values(
     (collection,) = catalog.list_collections()
     image_filter = Filter(camera="iphone*", where="size = 8", folder="/private")
     with caplog.at_level(logging.INFO, logger="searchapp"):
-        assert len(catalog.find_embedding_ids(collection, image_filter)) == 0
+        assert len(catalog.filters.find_embedding_ids(collection.id, image_filter)) == 0
     assert caplog.messages == [
         "Filter: 0 of 240 embeddings match (columns in memory: camera; SQL: folder, where)."
     ]
@@ -337,7 +339,7 @@ def test_where_condition_can_only_read_the_view(
     with pytest.raises(
         QueryError, match=r"^--where: .*path, folder, format|is not valid UTF-8"
     ) as raised:
-        catalog.find_embedding_ids(collection, Filter(where=condition))
+        catalog.filters.find_embedding_ids(collection.id, Filter(where=condition))
     assert "\n" not in str(raised.value)
     assert ((folder / "catalog.db").read_bytes(), sorted(folder.iterdir())) == before
     assert catalog.count_images_and_files()[0] == 240
@@ -393,8 +395,8 @@ def test_a_condition_that_depends_on_the_time_is_not_cached(
     ):
         conditions.clear()
         for _ in range(2):
-            catalog.find_embedding_ids(collection, Filter(where=condition))
-            catalog.count_facets(collection, Filter(where=condition))
+            catalog.filters.find_embedding_ids(collection.id, Filter(where=condition))
+            catalog.filters.count_facets(collection.id, Filter(where=condition))
         assert len(conditions) == count, condition
 
 

@@ -12,7 +12,7 @@ from searchapp.catalog import Catalog, FileTask, RefreshedMetadata
 from searchapp.catalog.recent_migrations import MIGRATIONS
 from searchapp.catalog.text_index import get_named_folders
 from searchapp.catalog.text_search import TextLevel, TextQuery
-from searchapp.types import PictureInfo, TextLine
+from searchapp.types import PictureInfo, Place, TextLine
 
 
 def make_info(**values: object) -> PictureInfo:
@@ -224,6 +224,29 @@ def test_signs_are_no_operators(filled: Filled, text: str) -> None:
     query = TextQuery.parse(text)
     assert query.is_empty == (text in ("", "-_.", '""', '"-"'))
     assert query.is_empty or filled.find(text) == {}
+
+
+def test_names_of_places_without_images_are_forgotten(filled: Filled) -> None:
+    """A name that no image has any more hides no shorter name in a query."""
+    catalog = filled.catalog
+    first, second = filled.add("a.jpg"), filled.add("b.jpg")
+    england, america = Place("York", None, "United Kingdom"), Place("New York", None, "America")
+
+    def find(text: str) -> list[int]:
+        return catalog.texts.find_named_places(TextQuery.parse(text), 10).tolist()
+
+    def list_names() -> set[str]:
+        return {form.strip() for (form,) in catalog._db.execute("select form from place_names")}
+
+    catalog.get_places().save_places("g", {first: england, second: america})
+    assert find("boats in new york") == [second]
+    catalog.get_places().save_places("g", {second: Place("Boston", None, "America")})
+    assert find("boats in new york") == [first]
+    assert list_names() == {"york", "united kingdom", "boston", "america"}
+    with catalog.begin_transaction(dry_run=False):
+        catalog.get_maintenance().forget_files([make_task("b.jpg").path])
+        catalog.get_maintenance().delete_unused_images()
+    assert list_names() == {"york", "united kingdom"}
 
 
 @pytest.mark.parametrize("version", ["m015", "m018"])

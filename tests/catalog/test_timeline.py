@@ -21,7 +21,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 def test_timeline_equals_sql(varied: Catalog, image_filter: Filter) -> None:
     (collection,) = varied.list_collections()
     timeline = varied.filters.list_timeline(collection.id, image_filter)
-    matching = set(varied.find_embedding_ids(collection, image_filter).tolist())
+    matching = set(varied.filters.find_embedding_ids(collection.id, image_filter).tolist())
     rows = varied._db.execute(
         "select id, substr(coalesce(date, ''), 1, 10), width * 100 / height from images"
         " order by coalesce(date, '') desc, id desc"

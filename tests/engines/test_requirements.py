@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from support.machines import Driver, libraries
 
-from searchapp.engines import local, requirements
+from searchapp.engines import requirements, start_vllm
 from searchapp.engines.local import LocalEngine
 from searchapp.errors import EngineError
 from searchapp.models import resolve_model
@@ -86,7 +86,7 @@ def test_the_engine_names_missing_requirements(
 def test_a_missing_torch_is_reported(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     """The error has the commands that install vLLM, and the index with torch."""
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(local, "list_cpu_problems", list)
+    monkeypatch.setattr(start_vllm, "list_cpu_problems", list)
     with pytest.raises(EngineError, match=r"vLLM cannot be imported \(.*torch.*\)") as caught:
         LocalEngine(resolve_model(str(model)))
     assert "'.[cpu]' --extra-index-url https://download.pytorch.org" in str(caught.value)

@@ -301,12 +301,12 @@ def test_keep_alive_changes_a_running_process(
     service = start_process()
     library, options = tmp_path / "library", SearchOptions(count=1)
     search(library, Query("red"), options, keep_alive_min=2.5)
-    assert service.keep_alive_min is None  # `serve` never stops when idle
-    service.keep_alive_min = 15.0
+    assert service.activity.keep_alive_min is None  # `serve` never stops when idle
+    service.activity.keep_alive_min = 15.0
     search(library, Query("red"), options, keep_alive_min=2.5)
-    assert service.keep_alive_min == 2.5
+    assert service.activity.keep_alive_min == 2.5
     search(library, Query("red"), options)
-    assert service.keep_alive_min == 2.5
+    assert service.activity.keep_alive_min == 2.5
 
 
 def test_saved_searches_run_as_in_the_library(

@@ -17,15 +17,9 @@ from support.fake_engine import FakeEngine
 from support.fake_reranker import FakeReranker
 
 from searchapp.server.app import create_app
+from searchapp.server.engine_models import CountRequest, EmbedRequest, InputRequest
 from searchapp.server.guard import AccessGuard, AccessRules, App
-from searchapp.server.request_models import (
-    CountRequest,
-    EmbedRequest,
-    InputRequest,
-    SearchRequest,
-    SimilarRequest,
-    TermRequest,
-)
+from searchapp.server.request_models import SearchRequest, SimilarRequest, TermRequest
 from searchapp.server.service import Service
 from searchapp.server.unix_http import FIELDS_PART
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -32,6 +34,9 @@ needs_chromium = pytest.mark.skipif(
 )
 
 
+# The large view closes at once, and its step back in the history comes later.
+IS_GOING_BACK = """() => document.getElementById("large")?.open === false
+  && new URLSearchParams(location.search).has("open")"""
 VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 
 
@@ -62,6 +67,8 @@ class BrowserTabs:
         )
         page.on("pageerror", lambda error: self._console_errors.append(str(error)))
         page.goto(url)
+        for name in ("goto", "reload", "go_back"):
+            setattr(page, name, wait_for_history(page, getattr(page, name)))
         return page
 
     def expect_errors(self, *texts: str) -> None:
@@ -79,6 +86,17 @@ class BrowserTabs:
     def close(self) -> None:
         for context in self._contexts:
             context.close()
+
+
+def wait_for_history(page: Any, navigate: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that navigates when no step back in the history could abort it."""
+
+    @wraps(navigate)
+    def navigate_later(*arguments: Any, **options: Any) -> Any:
+        page.wait_for_function(f"() => !({IS_GOING_BACK})()")
+        return navigate(*arguments, **options)
+
+    return navigate_later
 
 
 def type_query(page: Any, text: str) -> None:

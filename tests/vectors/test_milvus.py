@@ -440,7 +440,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 def selection(catalog: Catalog, wanted: Filter) -> Selection:
     (collection,) = catalog.list_collections()
     return Selection(
-        partial(catalog.find_embedding_ids, collection, wanted),
+        partial(catalog.filters.find_embedding_ids, collection.id, wanted),
         partial(catalog.filter_to_conditions, wanted),
     )
 

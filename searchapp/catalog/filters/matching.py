@@ -1,11 +1,10 @@
-"""Find the embeddings that match a filter, with image fields cached in memory."""
+"""Find the embeddings that match a filter, with the columns of the images in memory."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +12,10 @@ import numpy as np
 from sqlite_utils import Database
 
 from searchapp.catalog.filters import where_condition
-from searchapp.catalog.filters.columns import EMPTY_IDS, Ids, ImageColumns, Mask
-from searchapp.catalog.filters.facets import FolderColumn, build_overview, count_facets
+from searchapp.catalog.filters.cached_columns import CachedColumns
+from searchapp.catalog.filters.columns import Ids, Mask
+from searchapp.catalog.filters.facets import build_overview, count_facets
 from searchapp.catalog.filters.place_clusters import group_places
-from searchapp.catalog.filters.timeline import TimelineColumn
 from searchapp.catalog.path_keys import build_folder_condition, decode_path
 from searchapp.types import Area, Facets, Filter, Overview, PlaceCluster, Timeline
 from searchapp.types.filter_values import list_values
@@ -27,25 +26,14 @@ MAX_CACHED_RESULTS = 8  # results and masks of recent filters
 
 
 class FilterMatcher:
-    """Find the embeddings that match a filter, with a cache of the image fields in memory.
-
-    Before each use, the cache is updated with the changes of the catalog.
-    """
+    """Find the embeddings that match a filter; cache the results until the catalog changes."""
 
     def __init__(self, db: Database) -> None:
-        """Create a matcher with empty caches of all image fields."""
+        """Create a matcher that has read nothing yet."""
         self._db = db
-        self._state: tuple[int, ...] = ()  # of the catalog at the last read; see _catch_up
-        self._images = ImageColumns()
-        self._last_sha256: tuple[str] | None = None  # of the image with the highest id
-        self._changes = 0  # value of the table changes: updates of existing images
-        self._folders = FolderColumn()
-        # Image ids of files that have other metadata than their image, and ids of this metadata.
-        self._file_metadata: tuple[Ids, Ids] = (EMPTY_IDS, EMPTY_IDS)
-        self._timeline = TimelineColumn()
-        self._embedding_ids: dict[int, tuple[Ids, Ids]] = {}  # by collection: ids, image ids
-        self._current_collections: set[int] = set()  # collections that were read in this state
+        self._columns = CachedColumns(db)
         self._cache: dict[Any, Any] = {}
+        self._cache_state: tuple[int, ...] = ()  # of the columns that the cache is made of
 
     def find_embedding_ids(self, collection_id: int, image_filter: Filter) -> Ids:
         """Return the ids of a collection's embeddings whose images match a filter.
@@ -60,7 +48,7 @@ class FilterMatcher:
                 logger.debug("Filter: reused the cached result (%d embeddings).", len(found))
                 return found
             named_masks, is_repeatable = self._build_masks(image_filter)
-            ids, image_ids = self._embedding_ids[collection_id]
+            ids, image_ids = self._columns.get_embeddings(collection_id)
             if not named_masks:
                 return ids
             combined_mask = self._copy_to_frames(
@@ -106,9 +94,11 @@ class FilterMatcher:
                 return found
             base_mask = self._mask_visible(collection_id)
             masks, is_repeatable = self._build_masks(image_filter)
+            columns = self._columns
             facets = count_facets(
-                self._db, self._images, self._folders, base_mask, masks, self._file_metadata, find
-            )
+                self._db, columns.images, columns.folders, base_mask, masks,
+                columns.file_metadata, find,
+            )  # fmt: skip
             return self._cache_result(key, facets) if is_repeatable else facets
 
     def list_timeline(self, collection_id: int, image_filter: Filter) -> Timeline:
@@ -123,7 +113,7 @@ class FilterMatcher:
                 found: Timeline = self._cache[key]
                 return found
             mask, is_repeatable = self._mask_matching(collection_id, image_filter)
-            timeline = self._timeline.list_images(self._db, self._images, mask)
+            timeline = self._columns.timeline.list_images(self._db, self._columns.images, mask)
             return self._cache_result(key, timeline) if is_repeatable else timeline
 
     def list_place_clusters(
@@ -137,8 +127,8 @@ class FilterMatcher:
             self._catch_up(collection_id)
             mask, _ = self._mask_matching(collection_id, image_filter)
             return group_places(
-                self._images.read_values(self._db, "latitude"),
-                self._images.read_values(self._db, "longitude"),
+                self._columns.images.read_values(self._db, "latitude"),
+                self._columns.images.read_values(self._db, "longitude"),
                 np.flatnonzero(mask),
                 cell,
                 within,
@@ -160,20 +150,20 @@ class FilterMatcher:
         """Return the folders and the range of dates of all images with files."""
         with self._db.atomic():
             self._catch_up(None)
-            self._folders.catch_up(self._db, self._state)
-            base_mask = self._mask_images(self._folders.row_ids)
-            return build_overview(
-                self._images.read_values(self._db, "date")[base_mask], self._folders
-            )
+            self._columns.catch_up_folders()
+            folders = self._columns.folders
+            base_mask = self._mask_images(folders.row_ids)
+            dates = self._columns.images.read_values(self._db, "date")
+            return build_overview(dates[base_mask], folders)
 
     def _mask_visible(self, collection_id: int) -> Mask:
         """Return a mask: true for images of a collection with a file; each video counts once."""
-        self._folders.catch_up(self._db, self._state)
-        _, image_ids = self._embedding_ids[collection_id]
+        self._columns.catch_up_folders()
+        _, image_ids = self._columns.get_embeddings(collection_id)
         mask = self._mask_images(image_ids) & self._copy_from_file_metadata(
-            self._mask_images(self._folders.row_ids)
+            self._mask_images(self._columns.folders.row_ids)
         )
-        frames, videos = self._images.frames
+        frames, videos = self._columns.images.frames
         mask[frames[frames != videos]] = False
         return mask
 
@@ -183,7 +173,7 @@ class FilterMatcher:
         Also return whether the masks stay the same while the catalog does not change.
         """
         is_repeatable = True
-        masks = [*self._images.build_masks(self._db, image_filter)]
+        masks = [*self._columns.images.build_masks(self._db, image_filter)]
         if folders := list_values(image_filter.folder):
             below = [self._mask_below(str(folder)) for folder in folders]
             masks.append(("folder", np.logical_or.reduce(below)))
@@ -231,8 +221,8 @@ class FilterMatcher:
         return mask, found.is_repeatable
 
     def _mask_images(self, image_ids: Ids) -> Mask:
-        mask = np.zeros(self._images.last_id + 1, np.bool_)
-        mask[image_ids[image_ids <= self._images.last_id]] = True
+        mask = np.zeros(self._columns.images.last_id + 1, np.bool_)
+        mask[image_ids[image_ids <= self._columns.images.last_id]] = True
         return self._copy_to_frames(mask)
 
     def _copy_to_frames(self, mask: Mask) -> Mask:
@@ -240,7 +230,7 @@ class FilterMatcher:
 
         mask: whether each image matches, by image id; it is changed in place.
         """
-        frames, videos = self._images.frames
+        frames, videos = self._columns.images.frames
         mask[frames] = mask[videos]
         return mask
 
@@ -249,7 +239,7 @@ class FilterMatcher:
 
         The metadata of each file has its own id in the mask. Changes mask in place.
         """
-        image_ids, metadata_ids = self._file_metadata
+        image_ids, metadata_ids = self._columns.file_metadata
         mask[image_ids] = False
         mask[image_ids[mask[metadata_ids]]] = True
         return mask
@@ -260,78 +250,12 @@ class FilterMatcher:
         self._cache[key] = value
         return value
 
-    # Follow the changes of the catalog
-
     def _catch_up(self, collection_id: int | None) -> None:
-        """Update the caches: read new images, or all if some were changed or deleted."""
-        # data_version changes with commits of other connections, total_changes with our own.
-        # https://www.sqlite.org/pragma.html#pragma_data_version
-        (version,) = self._db.execute("pragma data_version").fetchone()
-        state = (version, self._db.conn.total_changes)
-        if state != self._state:
+        """Update the columns; forget the cached results if the catalog has changed."""
+        self._columns.catch_up(collection_id)
+        if self._columns.state != self._cache_state:
             self._cache.clear()
-            self._current_collections.clear()
-            self._state = state
-            self._read_images()
-        if collection_id is not None and collection_id not in self._current_collections:
-            self._read_embedding_ids(collection_id)
-            self._current_collections.add(collection_id)
-
-    def _read_images(self) -> None:
-        # SQLite may reuse an id if the image with the highest id was deleted.
-        last = self._db.execute(
-            "select sha256 from images where id = ?", (self._images.last_id,)
-        ).fetchone()
-        (changes,) = self._db.execute("select images from changes").fetchone()
-        if last != self._last_sha256 or changes != self._changes:
-            if self._images.last_id:
-                logger.debug("Filter: images were changed or deleted; reading all fields again.")
-            self._images, self._timeline = ImageColumns(), TimelineColumn()
-        self._changes = changes
-        previous_last_id = self._images.last_id
-        (self._images.last_id,) = self._db.execute(
-            "select coalesce(max(id), 0) from images"
-        ).fetchone()
-        rows = self._db.execute(
-            "select image_id, video_id from frames where image_id > ?", (previous_last_id,)
-        )
-        pairs = np.fromiter(chain.from_iterable(rows), np.int64)
-        frames, videos = self._images.frames
-        self._images.frames = np.append(frames, pairs[0::2]), np.append(videos, pairs[1::2])
-        rows = self._db.execute("select image_id, metadata_id from file_metadata")
-        pairs = np.fromiter(chain.from_iterable(rows), np.int64)
-        self._file_metadata = pairs[0::2], pairs[1::2]
-        self._last_sha256 = self._db.execute(
-            "select sha256 from images where id = ?", (self._images.last_id,)
-        ).fetchone()
-
-    def _read_embedding_ids(self, collection_id: int) -> None:
-        """Read the new embedding ids of a collection, or all ids if embeddings were deleted.
-
-        Comparing the number of ids is sufficient, because embedding ids are never reused.
-        """
-        ids, image_ids = self._embedding_ids.get(collection_id, (EMPTY_IDS, EMPTY_IDS))
-        last = int(ids.max(initial=0))
-        rows = self._db.execute(
-            "select id, image_id from embeddings where +collection_id = ? and id > ?"
-            if last
-            else "select id, image_id from embeddings where collection_id = ? and ?",
-            (collection_id, last or True),
-        )
-        new = np.fromiter(chain.from_iterable(rows), np.int64)
-        ids, image_ids = np.append(ids, new[0::2]), np.append(image_ids, new[1::2])
-        (count,) = self._db.execute(
-            "select count(*) from embeddings where collection_id = ?", (collection_id,)
-        ).fetchone()
-        if count != len(ids) and last:
-            logger.debug("Filter: embeddings were deleted; reading all fields again.")
-            del self._embedding_ids[collection_id]
-            self._images, self._last_sha256 = ImageColumns(), None
-            self._timeline = TimelineColumn()
-            self._read_images()
-            self._read_embedding_ids(collection_id)
-        else:
-            self._embedding_ids[collection_id] = ids, image_ids
+            self._cache_state = self._columns.state
 
 
 def _log_match(named_masks: list[tuple[str, Mask]], match_count: int, total: int) -> None:

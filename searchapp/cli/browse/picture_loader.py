@@ -28,11 +28,6 @@ class PictureLoader:
         self._drawings: RecentCache[tuple[int, int, int], Drawing] = RecentCache(KEPT_DRAWINGS)
         self._hits: dict[int, Hit] = {}
 
-    @property
-    def kept_counts(self) -> tuple[int, int]:
-        """Return the numbers of images and of drawings in memory."""
-        return len(self._images), len(self._drawings)
-
     def forget_images(self, hits: Iterable[Hit] = ()) -> None:
         """Forget what is known of images; from now on, images have these hits, if any."""
         self._images.clear()

@@ -41,5 +41,5 @@ def _select_images(catalog: Catalog, options: RecognitionOptions) -> tuple[int, 
     if options.collection is None and not image_filter.has_conditions:
         return None
     collection = select_collection.get_collection(catalog, options.collection)
-    ids = catalog.find_embedding_ids(collection, image_filter)
+    ids = catalog.filters.find_embedding_ids(collection.id, image_filter)
     return catalog.recognized_texts.find_images(ids.tolist())

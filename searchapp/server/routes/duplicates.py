@@ -11,20 +11,21 @@ from fastapi import Query as Parameter
 from searchapp.duplicates import move_script
 from searchapp.errors import QueryError
 from searchapp.library import Library
-from searchapp.server.api_examples import REVIEW_REQUEST_SCHEMA, SCRIPT_RESPONSE
+from searchapp.server.api_examples import SCRIPT_RESPONSE
 from searchapp.server.app_state import ServiceDep
 from searchapp.server.background_jobs import JobStep
 from searchapp.server.duplicate_models import (
     DUPLICATES_REQUEST_SCHEMA,
+    REVIEW_REQUEST_SCHEMA,
     DuplicatesAnswer,
     DuplicatesRequest,
     GroupsRequest,
+    ReviewAnswer,
+    ReviewRequest,
     ScriptRequest,
 )
 from searchapp.server.job_models import JobAnswer, JobId, require_result
 from searchapp.server.parse_request import parse_request
-from searchapp.server.request_models import ReviewRequest
-from searchapp.server.response_models import ReviewAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import (
     ComparisonStarted,

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Request
 
 from searchapp.engines import Refusal
 from searchapp.server.app_state import UNIX_SOCKET_ONLY, ServiceDep
+from searchapp.server.engine_models import CountAnswer, CountRequest, EmbedAnswer, EmbedRequest
 from searchapp.server.parse_request import parse_request
-from searchapp.server.request_models import CountRequest, EmbedRequest
-from searchapp.server.response_models import CountAnswer, EmbedAnswer
 from searchapp.server.unix_http import API_PREFIX
 
 router = APIRouter(include_in_schema=False, dependencies=UNIX_SOCKET_ONLY)

@@ -24,7 +24,13 @@ from searchapp.server.request_forms import HEAD_MARK
 from searchapp.server.request_models import ImageId
 from searchapp.server.response_models import TextAnswer
 from searchapp.server.service import Service
-from searchapp.server.shown_files import THUMBNAIL_SIDES_PX
+from searchapp.server.shown_files import (
+    THUMBNAIL_SIDES_PX,
+    encode_for_browser,
+    find_video,
+    load_original,
+    load_thumbnail,
+)
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.server.zip_request import ZipRequest, choose_zip_images
 
@@ -54,7 +60,7 @@ async def get_image(
     headers = _make_cache_headers(located, "full", sha256)
     if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
-    data, media_type = await service.load_image(located)
+    data, media_type = await service.run_blocking(lambda: encode_for_browser(located))
     return Response(data, media_type=media_type, headers=headers)
 
 
@@ -78,7 +84,7 @@ async def get_thumbnail(
     headers = _make_cache_headers(located, str(size), sha256)
     if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
-    data = await service.load_thumbnail(located, size)
+    data = await service.run_blocking(lambda: load_thumbnail(service.folder, located, size))
     return Response(data, media_type="image/webp", headers=headers)
 
 
@@ -97,10 +103,10 @@ async def get_original(
     if is_current(headers["ETag"], request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     if located.seconds is None:
-        data, path = await service.load_original(located)
+        data, path = await service.run_blocking(lambda: load_original(located))
         headers["Content-Disposition"] = make_disposition(path)
         return Response(data, media_type="application/octet-stream", headers=headers)
-    video = await service.find_video(located)
+    video = await service.run_blocking(lambda: find_video(located))
     headers["Content-Disposition"] = make_disposition(video.path)
     response = video_ranges.range_response(video, None, headers)
     # Without this, HEAD would read the complete video.
@@ -126,7 +132,7 @@ async def get_video(
 ) -> Response:
     """Return the video that an image is a frame of; the header Range selects a part."""
     located = await _locate_image(service, image_id, sha256)
-    video = await service.find_video(located)
+    video = await service.run_blocking(lambda: find_video(located))
     # Frames of one video have the same file.
     headers = {"Cache-Control": "private, no-cache", "ETag": f'"{video.sha256}"'}
     if is_current(headers["ETag"], request.headers.get("if-none-match", "")):

@@ -27,7 +27,7 @@ async def get_resident(service: ServiceDep) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "version": __version__,
-        "seconds": round(time.monotonic() - service.started_at, 1),
+        "seconds": round(time.monotonic() - service.activity.started_at, 1),
     }
 
 
@@ -60,7 +60,7 @@ async def get_metrics(state: StateDep) -> Response:
     images, files = await service.count_images_and_files()
     metrics.images.set(images)
     metrics.files.set(files)
-    metrics.active_requests.set(service.active_requests)
+    metrics.active_requests.set(service.activity.active_requests)
     metrics.queued_jobs.set(service.count_queued_jobs())
     metrics.set_model_state(service.model_state)
     return Response(metrics.format_text(), media_type="text/plain; version=0.0.4")

@@ -8,17 +8,17 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 
 from searchapp.errors import QueryError
 from searchapp.search.saved_searches import SavedSearches
-from searchapp.server.api_examples import RENAME_REQUEST_SCHEMA, SAVE_REQUEST_SCHEMA
 from searchapp.server.app_state import ServiceDep, StateDep
 from searchapp.server.parse_request import parse_request
-from searchapp.server.request_models import (
-    QuestionRequest,
+from searchapp.server.request_models import QuestionRequest, TermRequest, given_options
+from searchapp.server.saved_models import (
+    RENAME_REQUEST_SCHEMA,
+    SAVE_REQUEST_SCHEMA,
     RenameRequest,
+    SavedSearchAnswer,
+    SavedSearchesAnswer,
     SavedSearchRequest,
-    TermRequest,
-    given_options,
 )
-from searchapp.server.response_models import SavedSearchAnswer, SavedSearchesAnswer
 from searchapp.server.unix_http import API_PREFIX
 from searchapp.types import SavedSearch, SavedTerm, SearchOptions
 

@@ -143,7 +143,7 @@ async def _fetch_url(url: str, state: AppState) -> bytes:
             "this server does not fetch URLs. Send the picture itself, or start the server "
             "with --allow-urls."
         )
-    return await state.service.run_fetch(lambda: fetch_public_url(url))
+    return await state.service.run_blocking(lambda: fetch_public_url(url))
 
 
 def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:

@@ -56,8 +56,8 @@ def test_a_large_library_costs_what_is_visible(
             browser.grid.show_images(known)
             for _ in range(10):
                 await browser.press("pagedown")
-            images, drawings = browser.app.loader.kept_counts
-            assert images <= 20 and drawings <= 12
+            loader = browser.app.loader
+            assert len(loader._images) <= 20 and len(loader._drawings) <= 12
             assert browser.drawn == visible
 
     asyncio.run(use())
