@@ -18,7 +18,7 @@ from searchapp.errors import EngineError
 from searchapp.indexing.embedding import choose_engines
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.models import ModelSpec
-from searchapp.types import EngineStarting, Failure
+from searchapp.types import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _measure_rate(
     done_count = 0
     try:
         for event in cluster.run(tasks, options.batch_size):
-            if isinstance(event, EngineStarting):
+            if not isinstance(event, list):
                 continue
             for outcome in event:
                 if isinstance(outcome.result, Failure):

@@ -69,6 +69,7 @@ class ComparedIndex:
     peer: Peer | None
     file: Path
     build_s: float
+    last_id: int  # of the embeddings
     effort: float = 1.0
     recall: float = 0.0
     memory_mb: float = 0.0
@@ -80,7 +81,9 @@ class ComparedIndex:
             return self.peer.open(self.file, dimensions)
         catalog = Catalog.open(catalog_file)
         list(catalog.read_vectors([1]))
-        index = VectorIndex.open(self.file, dimensions, fetch=catalog.read_vectors, kind=self.name)
+        index = VectorIndex.open(
+            self.file, dimensions, fetch=catalog.read_vectors, kind=self.name, last_id=self.last_id
+        )
 
         def find(query: Vectors, count: int, effort: float) -> list[int]:
             index.search_effort = effort
@@ -94,7 +97,8 @@ def compare_peers(bench: IndexBench, kind: str) -> Iterator[BenchStage | PeerRow
 
     Errors: LibraryError if there are too few vectors to train the index.
     """
-    count = format_count(bench.count_vectors(), "vector")
+    extent = bench.read_extent()
+    count = format_count(extent.count, "vector")
     missing = [peer for peer in PEERS if not peer.is_installed]
     indexes = []
     for peer in (None, *(peer for peer in PEERS if peer.is_installed)):
@@ -107,7 +111,7 @@ def compare_peers(bench: IndexBench, kind: str) -> Iterator[BenchStage | PeerRow
         else:
             file = bench.folder / f"{peer.module}.index"
             build_s = run_in_process(build_peer, peer, bench.catalog_file, bench.collection, file)
-        indexes.append(ComparedIndex(name, peer, file, build_s))
+        indexes.append(ComparedIndex(name, peer, file, build_s, extent.last_id))
     yield BenchStage("comparing all vectors, to know the nearest ones")
     truth = call_with_catalog(
         bench.catalog_file, lambda catalog: find_nearest_exactly(catalog, bench)

@@ -15,9 +15,11 @@ import numpy as np
 from searchapp.bench.index_probe import EFFORTS, ProbeJob, ProbeResult, QueryTimings, probe_index
 from searchapp.catalog import Catalog
 from searchapp.errors import LibraryError
-from searchapp.types import Collection, PictureInfo, format_count
+from searchapp.types import Collection, EmbeddingExtent, PictureInfo, SavedIndex, format_count
 from searchapp.vectors import Ids, Vectors, pack_vector
 from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.save_vectors import save_vector_file
+from searchapp.vectors.faiss_files.vector_file import get_vector_file
 from searchapp.vectors.indexes import Indexes
 
 FILTER_SHARES = (0.001, 0.01, 0.1, 0.5)  # of the vectors that a filter leaves
@@ -87,8 +89,12 @@ class IndexBench:
 
     def count_vectors(self) -> int:
         """Return the number of vectors in the collection."""
+        return self.read_extent().count
+
+    def read_extent(self) -> EmbeddingExtent:
+        """Return the extent of the embeddings of the collection."""
         return call_with_catalog(
-            self.catalog_file, lambda c: c.get_embeddings(self.collection).read_extent().count
+            self.catalog_file, lambda c: c.get_embeddings(self.collection).read_extent()
         )
 
     def measure_kinds(
@@ -99,7 +105,8 @@ class IndexBench:
         chosen: FAISS factory strings of the index types; if empty, choose_kinds chooses them.
         filters: also measure filtered queries.
         """
-        count = self.count_vectors()
+        extent = self.read_extent()
+        count = extent.count
         truth_ids: list[list[int]] = []
         selections = self._draw_filter_ids() if filters else ()
         truth_by_filter: list[list[list[int]]] = []
@@ -111,12 +118,14 @@ class IndexBench:
             yield BenchStage(f"querying {kind}")
             is_exact = kind == choose_index.EXACT
             job = ProbeJob(
-                file, kind, self.catalog_file, self.queries, self.warmup_queries,
+                file, kind, self.catalog_file, extent.last_id, self.queries, self.warmup_queries,
                 (1.0,) if is_exact else EFFORTS, selections,
             )  # fmt: skip
             result = run_in_process(probe_index, job)
-            disk_mb = file.stat().st_size / 1e6
-            file.unlink()
+            files = [each for each in (file, get_vector_file(file)) if each.exists()]
+            disk_mb = sum(each.stat().st_size for each in files) / 1e6
+            for each in files:
+                each.unlink()
             if is_exact:
                 truth_ids = result.timings_by_effort[1.0].found_ids
                 truth_by_filter = [timings.found_ids for timings in result.timings_by_filter]
@@ -219,7 +228,13 @@ def build_index_file(
                 f"too few vectors to train the index {kind}; leave this index out, "
                 "or use more vectors"
             )
-        return index.save(folder, "bench")
+        file = index.save(folder, "bench")
+        if not index.is_exact:
+            embedded = opened.get_embeddings(collection)
+            save_vector_file(
+                file, SavedIndex(), embedded.read_extent(), embedded, collection.dimensions
+            )
+        return file
 
     return call_with_catalog(catalog, build), time.perf_counter() - started_at
 

@@ -34,6 +34,7 @@ class ProbeJob:
     file: Path
     kind: str
     catalog: Path  # SQLite file with the vectors, to compute exact scores
+    last_id: int  # of the embeddings in the index
     queries: Vectors  # [n, dimensions]
     warmup_queries: Vectors  # [m, dimensions]; other queries that run first
     efforts: tuple[float, ...] = (1.0,)
@@ -73,7 +74,9 @@ def probe_index(job: ProbeJob) -> ProbeResult:
 
     list(fetch([1]))
     memory_before_mb, started_at = read_resident_memory_mb(), time.perf_counter()
-    index = VectorIndex.open(job.file, job.queries.shape[1], fetch=fetch, kind=job.kind)
+    index = VectorIndex.open(
+        job.file, job.queries.shape[1], fetch=fetch, kind=job.kind, last_id=job.last_id
+    )
     open_s = time.perf_counter() - started_at
     warmup = _run_queries(index, job.warmup_queries, None)
     by_effort = {}

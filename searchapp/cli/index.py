@@ -79,6 +79,13 @@ from searchapp.types import IndexOptions, format_count
 )
 @megapixels_option
 @click.option(
+    "--decode",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="Decode JPEGs on the CPU, on the GPU where it can, or on both (auto).",
+)
+@click.option(
     "--index",
     metavar="KIND",
     help="Use this index, in later runs too: exact, auto (exact up to 200,000 pictures), or a "

@@ -130,6 +130,8 @@ def _format_index_file(collection: CollectionInfo) -> str:
     parts = [_format_size(collection.index_bytes), collection.index]
     if collection.index != "exact":
         parts.append(f"trained with {format_count(collection.index_trained, 'image')}")
+    if collection.vector_file_bytes:
+        parts.append(f"{_format_size(collection.vector_file_bytes)} of vectors beside it")
     if collection.index_wanted not in ("auto", collection.index):
         parts.append(f"{collection.index_wanted} once there are enough images")
     if collection.index_images != collection.images:

@@ -18,6 +18,7 @@ from searchapp.files.extras import install_hint
 from searchapp.types import (
     TEXT_FAILURE_STAGE,
     ComparisonStarted,
+    DecodingOnCpu,
     EngineStarting,
     FileFailed,
     IndexBuilding,
@@ -91,6 +92,8 @@ def format_event(event: object) -> str | None:
             )
         case EngineStarting(model=model):
             return f"starting vLLM with {Path(model).name} ..."
+        case DecodingOnCpu(reason=reason):
+            return f"decoding JPEGs on the CPU: {reason}"
         case IndexBuilding(vectors=vectors, kind=kind):
             return f"building the index {kind} for {format_count(vectors, 'vector')} ..."
         case VanishedFilesKept(root=root, vanished_files=vanished, known_files=known):

@@ -24,6 +24,7 @@ from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures import metadata
 from searchapp.types import (
     Collection,
+    DecodingOnCpu,
     EngineStarting,
     Failure,
     FileFailed,
@@ -215,7 +216,7 @@ class IndexRun:
         batch: list[Outcome] = []
         try:
             for event in source.run(seen.read_tasks(), size):
-                if isinstance(event, EngineStarting):
+                if isinstance(event, EngineStarting | DecodingOnCpu):
                     yield event
                     continue
                 batch = event

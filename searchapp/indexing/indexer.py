@@ -165,6 +165,7 @@ class Indexer:
                 collection.id,
                 options.max_megapixels,
                 update_colors=options.update_colors,
+                decode=options.decode,
             )
             return self._engine_manager.choose_source(job, file_count, options.replicas)
 

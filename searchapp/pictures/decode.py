@@ -28,6 +28,7 @@ from searchapp.pictures import (
     raw,
 )
 from searchapp.pictures.decoder_errors import call_decoder
+from searchapp.pictures.jpeg_decoder import JpegDecoder, load_reduced, reduce_decoded_size
 from searchapp.pictures.model_size import ImageInput
 from searchapp.types import MAX_MEGAPIXELS, PictureInfo, Region
 
@@ -130,13 +131,16 @@ def hash_bytes(data: bytes) -> str:
 
 
 def prepare_picture(
-    data: bytes, target: ImageInput, max_megapixels: float = MAX_MEGAPIXELS
+    data: bytes,
+    target: ImageInput,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    jpegs: JpegDecoder | None = None,
 ) -> PreparedPicture:
     """Decode a picture; return it upright, in RGB, resized to the size that a model takes.
 
-    Raises PictureError.
+    jpegs: decodes JPEGs in place of Pillow. Raises PictureError.
     """
-    image, info = decode_picture(data, target.compute_size, max_megapixels)
+    image, info = decode_picture(data, target.compute_size, max_megapixels, jpegs)
     return PreparedPicture(model_size.fit_to_model(image, target), info)
 
 
@@ -164,31 +168,40 @@ def decode_picture(
     data: bytes,
     choose_size: Callable[[int, int], tuple[int, int]],
     max_megapixels: float = MAX_MEGAPIXELS,
+    jpegs: JpegDecoder | None = None,
 ) -> tuple[Picture, PictureInfo]:
     """Decode the first frame of a picture, and return it upright, in RGB, with its metadata.
 
     choose_size: returns the size that the caller needs, from width and height. A much larger
-    JPEG is decoded at a reduced size, which is faster.
+    JPEG is decoded at a reduced size, which is faster. jpegs: decodes JPEGs in place of Pillow.
     A complete picture in a file with a damaged end is decoded.
     Raises PictureError for every error of a decoder, with its reason.
     """
+    # The other decoder is lenient, so it gets no repaired file.
     return call_decoder(
-        lambda complete: _decode_data(complete, choose_size, max_megapixels), data, max_megapixels
+        lambda copy: _decode_data(
+            copy, choose_size, max_megapixels, jpegs if copy is data else None
+        ),
+        data,
+        max_megapixels,
     )
 
 
 def _decode_data(
-    data: bytes, choose_size: Callable[[int, int], tuple[int, int]], max_megapixels: float
+    data: bytes,
+    choose_size: Callable[[int, int], tuple[int, int]],
+    max_megapixels: float,
+    jpegs: JpegDecoder | None = None,
 ) -> tuple[Picture, PictureInfo]:
     if (kind := raw.detect_format(data)) is not None:
-        return _decode_raw(kind, data, choose_size, max_megapixels)
+        return _decode_raw(kind, data, choose_size, max_megapixels, jpegs)
     with open_picture(data, max_megapixels) as image:
         width, height = image.size
         reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
-        image.load()
+        loaded = load_reduced(image, (width, height), data, jpegs)
         info = replace(_extract_info(image), width=width, height=height)
-        upright = orientation.rotate_upright(image)
+        upright = orientation.rotate_upright(loaded)
     # Compare with the result, because some openers rotate a picture themselves.
     if (upright.width > upright.height) != (width > height):
         info = replace(info, width=height, height=width)
@@ -208,16 +221,6 @@ def open_picture(data: bytes, max_megapixels: float) -> Picture:
     return image
 
 
-def reduce_decoded_size(image: Picture, choose_size: Callable[[int, int], tuple[int, int]]) -> None:
-    """Make the decoder of an opened JPEG scale by 1/2, 1/4 or 1/8 if the caller needs no more.
-
-    choose_size: as in decode_picture().
-    """
-    if image.format in ("JPEG", "MPO"):  # MPO: a JPEG file with several pictures
-        draft_side = min(choose_size(*image.size))
-        image.draft(None, (draft_side, draft_side))
-
-
 def _extract_info(image: Picture) -> PictureInfo:
     """Return the metadata of an opened picture, and whether its colors need a conversion."""
     info = metadata.extract_picture_info(image)
@@ -229,6 +232,7 @@ def _decode_raw(
     data: bytes,
     choose_size: Callable[[int, int], tuple[int, int]],
     max_megapixels: float,
+    jpegs: JpegDecoder | None,
 ) -> tuple[Picture, PictureInfo]:
     """Decode the preview in a RAW file, or the sensor data if the preview is too small."""
     raw_file = raw.RawFile(data)
@@ -243,11 +247,11 @@ def _decode_raw(
                 _load_pillow().open(io.BytesIO(preview), formats=("JPEG",)) as image,
             ):
                 limits.check_limits(image, preview, max_megapixels)
-                draft_side = min(choose_size(*image.size))
-                image.draft(None, (draft_side, draft_side))
-                image.load()
+                size = image.size
+                reduce_decoded_size(image, choose_size)
+                loaded = load_reduced(image, size, preview, jpegs)
                 info = metadata.extract_picture_info(image)
-                picture = raw_file.orient_preview(image, orientation.rotate_upright(image))
+                picture = raw_file.orient_preview(loaded, orientation.rotate_upright(loaded))
         elif preview is not None:
             picture = raw_file.orient_preview(preview, preview)
         needed_side = min(*choose_size(width, height), width, height)

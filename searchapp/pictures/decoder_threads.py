@@ -102,13 +102,30 @@ class ReaderTask(Generic[Result]):
 
 
 class ReaderPool(Generic[Result]):
-    """A fixed number of daemon threads that run tasks in order; a stuck thread is replaced."""
+    """Daemon threads that run tasks in order; a stuck thread is replaced.
+
+    Each task has a core for itself, except while it waits for another device (release_core).
+    """
 
     def __init__(self, count: int) -> None:
-        """Start `count` threads that run tasks."""
+        """Start `count` threads that run tasks, and allow them to use `count` cores."""
+        self._cores = threading.Semaphore(count)
         self._queue: SimpleQueue[ReaderTask[Result] | None] = SimpleQueue()
         self._threads = [self._start_thread() for _ in range(count)]
         self._abandoned_tasks: list[ReaderTask[Result]] = []
+
+    def add_waiting_threads(self, count: int) -> None:
+        """Start more threads, so that up to `count` tasks can wait in a block of release_core."""
+        self._threads += [self._start_thread() for _ in range(count)]
+
+    @contextmanager
+    def release_core(self) -> Iterator[None]:
+        """Let another task run while the calling task waits in this block."""
+        self._cores.release()
+        try:
+            yield
+        finally:
+            self._cores.acquire()
 
     def submit(self, call: Callable[[ReaderTask[Result]], Result]) -> ReaderTask[Result]:
         """Queue a call for the threads, and return the task of this call.
@@ -130,6 +147,7 @@ class ReaderPool(Generic[Result]):
         if not task.wait(timeout_s) and task.abandon(make_late_result()):
             logger.info("Abandoned a decoder thread: its task took longer than %.0f s.", timeout_s)
             self._abandoned_tasks.append(task)
+            self._cores.release()
             self._threads.append(self._start_thread())
         return task.result()
 
@@ -158,5 +176,7 @@ class ReaderPool(Generic[Result]):
     def _run_tasks(self) -> None:
         with suppress(SystemExit):  # from ReaderTask.abandon
             while task := self._queue.get():
+                self._cores.acquire()
                 if not task.run():
-                    return
+                    return  # wait_for_result has released the core.
+                self._cores.release()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from searchapp.pictures import color, decode, icc, nclx, orientation, raw
 from searchapp.pictures.decoder_errors import call_decoder, describe_decoder_errors
+from searchapp.pictures.jpeg_decoder import reduce_decoded_size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -69,7 +70,7 @@ def _decode_frames(
         yield Frame(decode.decode_picture(data, choose_size, max_megapixels)[0], None)
         return
     with decode.open_picture(data, max_megapixels) as image:
-        decode.reduce_decoded_size(image, choose_size)
+        reduce_decoded_size(image, choose_size)
         count = _count_frames(image)
         for number in range(count):
             image.seek(number)

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from searchapp.errors import PictureError
 from searchapp.pictures import limits
+from searchapp.pictures.jpeg_segments import (
+    DRI,
+    END_MARKER,
+    RESTARTS,
+    SOS,
+    find_scan_end,
+    read_segment,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-EOI, SOS, DRI = 0xD9, 0xDA, 0xDD
-RESTARTS = range(0xD0, 0xD8)
 PROGRESSIVE_FRAMES = (0xC2, 0xC6, 0xCA, 0xCE)
-# Markers of segments that can follow a scan: DHT, SOS, DQT, DNL, DRI, APPn, COM.
-SEGMENTS = {0xC4, SOS, 0xDB, 0xDC, DRI, *range(0xE0, 0xF0), 0xFE}
-END_MARKER = bytes((0xFF, EOI))
 PROBE_BYTES = 512
 COEFFICIENTS = 64  # of a block
 
@@ -105,7 +108,7 @@ def _parse_scans(data: bytes) -> _Scans | None:
     components = 0
     # The coefficients that are complete, by component: their lowest bit was sent.
     complete: dict[int, NDArray[np.bool_]] = {}
-    while (segment := _read_segment(data, position, count)) is not None:
+    while (segment := read_segment(data, position, is_behind_scan=count > 0)) is not None:
         marker, content, position = segment
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(content) > 5:
             is_progressive, components = marker in PROGRESSIVE_FRAMES, content[5]
@@ -114,37 +117,13 @@ def _parse_scans(data: bytes) -> _Scans | None:
         elif marker == SOS:
             count += 1
             _note_scan(content, complete)
-            position = end = _find_marker(data, position)
+            position = end = find_scan_end(data, position)
             if not is_progressive and len(complete) >= components:
                 break  # Everything behind it is no part of the picture.
     if not count:
         return None
     has_all = len(complete) >= components and all(each.all() for each in complete.values())
     return _Scans(end, count, is_progressive, has_restarts, has_all)
-
-
-def _read_segment(data: bytes, position: int, scan_count: int) -> tuple[int, bytes, int] | None:
-    """Return a segment at a position: marker, content, and end; None if there is none."""
-    while data[position : position + 2] == b"\xff\xff":  # fill bytes
-        position += 1
-    head = data[position : position + 4]
-    if len(head) < 4 or head[0] != 0xFF or (scan_count and head[1] not in SEGMENTS):
-        return None
-    length = int.from_bytes(head[2:], "big")
-    end = position + 2 + length
-    if length < 2 or end > len(data):
-        return None
-    return head[1], data[position + 4 : end], end
-
-
-def _find_marker(data: bytes, position: int) -> int:
-    """Return the offset of the marker that ends the entropy-coded data at a position."""
-    while (position := data.find(b"\xff", position)) >= 0 and position + 1 < len(data):
-        marker = data[position + 1]
-        if marker not in (0, 0xFF) and marker not in RESTARTS:
-            return position
-        position += 1 if marker == 0xFF else 2
-    return len(data)
 
 
 def _note_scan(header: bytes, complete: dict[int, Any]) -> None:

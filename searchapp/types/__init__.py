@@ -22,6 +22,8 @@ from searchapp.types.filter_values import Area, Circle, DateBound, RatingRange
 from searchapp.types.format_count import format_count
 from searchapp.types.index import (
     MAX_MEGAPIXELS,
+    DecodeDevice,
+    DecodingOnCpu,
     EngineStarting,
     FileFailed,
     IndexBuilding,
@@ -125,6 +127,8 @@ __all__ = [
     "CollectionInfo",
     "ComparisonStarted",
     "DateBound",
+    "DecodeDevice",
+    "DecodingOnCpu",
     "DuplicateCertainty",
     "DuplicateFile",
     "DuplicateGroup",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from searchapp.types.picture import Failure
 from searchapp.types.valid_text import check_text
@@ -11,6 +12,8 @@ from searchapp.types.valid_text import check_text
 # Pillow raises DecompressionBombError above twice MAX_IMAGE_PIXELS (89,478,485 pixels).
 # https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS
 MAX_MEGAPIXELS = 179.0
+
+DecodeDevice = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class IndexOptions:
     batch_size: int | None = None  # pictures; None: chosen for the machine
     replicas: int | None = None  # engines per GPU, or on the CPU; None: chosen for the machine
     max_megapixels: float = MAX_MEGAPIXELS
+    decode: DecodeDevice = "auto"  # where JPEGs are decoded
     index: str | None = None  # exact, auto or a FAISS factory string; None: unchanged
     vectors: str | None = field(default=None, repr=False)  # faiss or milvus:...; may hold secrets
     include: tuple[str, ...] = ()  # .gitignore patterns of files; empty: all files
@@ -56,6 +60,8 @@ class IndexOptions:
         """Check the texts that SQLite stores."""
         check_text("the name of the collection", self.collection)
         check_text("the kind of index", self.index)
+        if self.decode not in get_args(DecodeDevice):
+            raise ValueError(f"decode must be one of {', '.join(get_args(DecodeDevice))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,16 @@ class EngineStarting:
     """Event: the engine loads the model, which takes from 1 second to 1 minute."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingOnCpu:
+    """Event: an engine cannot decode JPEGs on the GPU, or not any more, so the CPU decodes them.
+
+    A run with several engines yields it once.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +206,7 @@ IndexEvent = (
     ScanFinished
     | LinkedFoldersSkipped
     | EngineStarting
+    | DecodingOnCpu
     | Progress
     | TextProgress
     | IndexBuilding

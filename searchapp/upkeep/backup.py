@@ -14,6 +14,7 @@ from searchapp.files.enter_path import enter_path, find_entered
 from searchapp.files.library_folder import catalog_file
 from searchapp.files.lock import hold_writer_lock
 from searchapp.types import RestoreResult
+from searchapp.vectors.faiss_files.vector_file import list_unused_files
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,6 @@ def _delete_unused_indexes(folder: Path, catalog: Catalog) -> None:
         catalog.get_embeddings(collection).read_saved_index().file
         for collection in catalog.list_collections()
     }
-    for index in folder.glob("collection-*.faiss"):
-        if index.name not in used:
-            with suppress(OSError):  # `check --repair` deletes it later.
-                index.unlink()
+    for file in list_unused_files(folder, used):
+        with suppress(OSError):  # `check --repair` deletes it later.
+            file.unlink()

@@ -22,9 +22,14 @@ from searchapp.errors import PictureError, VectorStoreError
 from searchapp.files import storage
 from searchapp.files.hash_file import hash_file
 from searchapp.pictures import thumbnail_cache
-from searchapp.types import Collection, Fault, format_count
+from searchapp.types import Collection, Fault, SavedIndex, format_count
 from searchapp.vectors import VectorIndex, are_valid, unpack_vectors
 from searchapp.vectors.faiss_files.checksums import find_damage
+from searchapp.vectors.faiss_files.save_vectors import (
+    find_vector_file_damage,
+    rewrite_vector_file,
+)
+from searchapp.vectors.faiss_files.vector_file import list_unused_files
 from searchapp.vectors.indexes import Indexes
 
 logger = logging.getLogger(__name__)
@@ -135,6 +140,20 @@ class LibraryCheck:
             yield self._make_fault(
                 f"the index of the collection {collection.name} is wrong: {problem}",
                 rebuild_index,
+                repair,
+            )
+        elif file is not None:
+            yield from self._check_vector_file(collection, file, saved, repair)
+
+    def _check_vector_file(
+        self, collection: Collection, index_file: Path, saved: SavedIndex, repair: bool
+    ) -> Iterator[Fault]:
+        embedded = self.catalog.get_embeddings(collection)
+        arguments = (index_file, saved, embedded, collection.dimensions)
+        if problem := find_vector_file_damage(*arguments):
+            yield self._make_fault(
+                f"the vector file of the collection {collection.name} is damaged: {problem}",
+                partial(rewrite_vector_file, *arguments),
                 repair,
             )
 
@@ -261,7 +280,7 @@ class LibraryCheck:
             ("temporary files are left over", old_files),
             (
                 "index files belong to no collection",
-                [f for f in self.folder.glob("collection-*.faiss") if f.name not in index_files],
+                list_unused_files(self.folder, index_files),
             ),
             ("thumbnails belong to no image", unused_thumbnails),
             ("thumbnails are empty or cut off", broken_thumbnails),

@@ -1,6 +1,7 @@
 """Test `bench search` on few vectors: each figure belongs to the index type of its row."""
 
 import json
+import sqlite3
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from support.library import RunCommand
 
+from searchapp.bench import index_probe
 from searchapp.bench.bench_collections import make_synthetic_bench
 from searchapp.bench.index_bench import IndexBench, build_index_file
+from searchapp.bench.index_probe import ProbeJob, probe_index
 from searchapp.bench.synthetic_vectors import Shape, VectorSource
 from searchapp.errors import LibraryError
 
@@ -27,14 +30,14 @@ def test_rows_have_plausible_figures(run: RunCommand, tmp_path: Path) -> None:
     """Exact search comes first, with recall 1; the requested index type is smaller on disk."""
     kind, svg = "IVF16,SQ8", tmp_path / "curve.svg"
     result = run(
-        "bench", "search", "--vectors", 2000, "--dim", 32, "--queries", 10, "--index", kind,
+        "bench", "search", "--vectors", 2000, "--dim", 128, "--queries", 10, "--index", kind,
         "--filters", "--upkeep", "--json", "--svg", svg, "--scratch", tmp_path,
     )  # fmt: skip
     document = json.loads(result.stdout)
-    assert (document["vectors"], document["dim"]) == (2000, 32)
+    assert (document["vectors"], document["dim"]) == (2000, 128)
     exact, other = document["rows"]
     assert (exact["index"], exact["recall_at_10"], other["index"]) == ("exact", 1.0, kind)
-    assert other["disk_mb"] < exact["disk_mb"] / 2
+    assert other["disk_mb"] < exact["disk_mb"]  # with the vector file
     assert other["curve"][0][0] <= other["curve"][-1][0]
     for name in ("p50_ms", "p95_ms", "p99_ms", "qps_1", "qps_all", "build_s", "open_s"):
         assert exact[name] >= 0
@@ -58,3 +61,20 @@ def test_the_requested_index_type_is_built(tmp_path: Path) -> None:
     assert isinstance(bench, IndexBench)
     file, _ = build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
     assert isinstance(faiss.read_index(str(file)), faiss.IndexIVFScalarQuantizer)
+
+
+def test_the_probe_uses_the_vector_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a search does: no vector is read from the catalog, which has none left here."""
+    monkeypatch.setattr(index_probe, "ALL_THREADS_DURATION_S", 0.01)
+    *_, bench = make_synthetic_bench(tmp_path, "hard", 500, 16, 5)
+    assert isinstance(bench, IndexBench)
+    file, _ = build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
+    with sqlite3.connect(bench.catalog_file) as db:
+        db.execute("update embeddings set vector = ''")
+    job = ProbeJob(
+        file, "IVF8,SQ8", bench.catalog_file, 500, bench.queries, bench.warmup_queries,
+        filter_ids=(np.arange(100, 400),),
+    )  # fmt: skip
+    result = probe_index(job)
+    for timings in (*result.timings_by_effort.values(), *result.timings_by_filter):
+        assert [len(ids) for ids in timings.found_ids] == [10] * 5

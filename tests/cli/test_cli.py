@@ -49,6 +49,18 @@ def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path
     assert f"skipped {photos}/bad.jpg: the file is empty" in result.stderr
 
 
+def test_index_says_once_that_no_gpu_decodes(run: RunCommand, photos: Path, model: Path) -> None:
+    """By default, nothing is said."""
+    message = "decoding JPEGs on the CPU: there is no GPU"
+    assert message not in run("index", photos, "--model", model).stderr
+    save_picture(photos / "new.jpg", "orange")
+    result = run("index", photos, "--decode", "gpu")
+    assert result.exit_code == 0
+    assert "1 added, 3 unchanged; " in result.stderr
+    assert result.stderr.count(message) == 1
+    assert run("index", photos, "--decode", "tpu").exit_code == 2
+
+
 def test_query_shows_scores_and_paths(run: RunCommand, indexed: Result, photos: Path) -> None:
     """There is one line for each image, best first."""
     lines = run("query", "blue", "-k", 2).stdout.splitlines()

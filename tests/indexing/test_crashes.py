@@ -47,8 +47,12 @@ def run_crash_case(faults: Path, folder: Path, case: str, points: int) -> dict[s
 
 @needs_preload
 @pytest.mark.parametrize(
-    ("case", "tried"), [("kill-first", 15), ("kill-more", 30), ("kill-prune", 10)]
-)
+    ("case", "tried"),
+    [
+        ("kill-first", 15), ("kill-more", 30), ("kill-prune", 10),
+        ("kill-trained-first", 5), ("kill-trained-more", 25), ("kill-trained-prune", 10),
+    ],
+)  # fmt: skip
 def test_a_kill_at_any_call_that_changes_files(
     faults: Path, tmp_path: Path, case: str, tried: int
 ) -> None:
@@ -78,6 +82,7 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
         ("full-first", 8, "full"),
         ("full-more", 16, "full"),
         ("full-prune", 8, "full"),
+        ("full-trained-more", 12, "full"),
         ("eio-more", 16, "I/O error"),
     ],
 )

@@ -224,3 +224,74 @@ def test_a_call_that_fails_says_so(readers: ReaderPool[str]) -> None:
     with pytest.raises(ValueError, match="a fault of ours"):
         readers.wait_for_result(readers.submit(broken), 1, lambda: "late")
     assert readers.wait_for_result(readers.submit(lambda _: "read"), 1, lambda: "late") == "read"
+
+
+def test_another_task_runs_while_one_waits_for_another_device() -> None:
+    """A waiting task gives up its core, and continues only once a core is free again."""
+    pool = ReaderPool[str](1)
+    pool.add_waiting_threads(1)
+    has_device_answered, may_end = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def use_device(_: ReaderTask[str]) -> str:
+        with pool.release_core():
+            has_device_answered.wait()
+        order.append("device")
+        return "device"
+
+    def use_core(_: ReaderTask[str]) -> str:
+        has_device_answered.set()
+        may_end.wait()
+        order.append("core")
+        return "core"
+
+    waiting, computing = pool.submit(use_device), pool.submit(use_core)
+    assert has_device_answered.wait(60)
+    may_end.set()
+    assert [each.result() for each in (computing, waiting)] == ["core", "device"]
+    assert order == ["core", "device"]
+    pool.close()
+
+
+def test_an_abandoned_task_gives_its_core_back() -> None:
+    """Else the tasks after it would wait forever."""
+    pool, is_over = ReaderPool[str](1), threading.Event()
+
+    def get_stuck(task: ReaderTask[str]) -> str:
+        with task.limit_time():
+            task._started_at = 0.0
+            is_over.wait()
+        return "never"
+
+    stuck = pool.submit(get_stuck)
+    assert pool.wait_for_result(stuck, 1.0, lambda: "late") == "late"
+    for number in range(3):
+        assert pool.submit(lambda _, number=number: str(number)).result() == str(number)
+    is_over.set()
+    pool.close()
+
+
+def test_a_task_that_is_abandoned_while_it_waits_gives_no_second_core() -> None:
+    """Such as one that waits for a GPU that hangs."""
+    pool, has_answer, is_waiting = ReaderPool[str](1), threading.Event(), threading.Event()
+    pool.add_waiting_threads(1)
+
+    def wait_for_device(task: ReaderTask[str]) -> str:
+        with task.limit_time(), pool.release_core():
+            task._started_at = 0.0
+            is_waiting.set()
+            has_answer.wait()
+        return "never"
+
+    waiting = pool.submit(wait_for_device)
+    assert is_waiting.wait(60)
+    assert pool.wait_for_result(waiting, 1.0, lambda: "late") == "late"
+    has_answer.set()
+    assert waiting._thread is not None
+    waiting._thread.join(60)
+    assert not waiting.is_running
+    assert pool.submit(lambda _: "next").result() == "next"
+    pool.close()
+    for thread in pool._threads:
+        thread.join(60)
+    assert pool._cores._value == 1

@@ -26,7 +26,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from click.testing import CliRunner
 
@@ -36,7 +35,9 @@ from searchapp.errors import SearchAppError
 from searchapp.files.library_folder import CATALOG
 from searchapp.library import Library
 from searchapp.types import IndexOptions, Progress, Query, RunFinished, SearchOptions
+from searchapp.vectors import VectorIndex
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
+from searchapp.vectors.faiss_files.vector_file import VectorFile, get_vector_file
 from support.fake_engine import FakeEngine
 from support.library import write_fake_clip
 from support.sample_pictures import save_picture
@@ -46,6 +47,7 @@ CALL_KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
 HANG_TIMEOUT_S = 60
 SMALL_POLICY = IndexPolicy(min_unsaved_vectors=8)
 FILE_COUNT = 24
+TRAINED_INDEX = "IVF2,Flat"  # It has a vector file.
 
 shim = ctypes.CDLL(None)
 
@@ -92,12 +94,14 @@ def drop_privileges() -> None:
 class CrashCase:
     """Library before a run, and the pictures that the run indexes."""
 
-    def __init__(self, folder: Path, known: int, *, prunes: bool = False) -> None:
+    def __init__(
+        self, folder: Path, known: int, *, prunes: bool = False, index: str | None = None
+    ) -> None:
         """Make FILE_COUNT pictures; index the first ones (known), and change some of them.
 
-        prunes: the run prunes, instead of indexing.
+        prunes: the run prunes, instead of indexing. index: the kind of index.
         """
-        self.is_prune = prunes
+        self.is_prune, self.index = prunes, index
         self.photos, self.snapshot = folder / "photos", folder / "before"
         self.library = folder / "library"
         self.journal = self.library / f"{CATALOG}-wal"
@@ -126,7 +130,7 @@ class CrashCase:
         )
 
     def make_options(self) -> IndexOptions:
-        return IndexOptions(str(self.model), batch_size=4)
+        return IndexOptions(str(self.model), batch_size=4, index=self.index)
 
     def open_library(self, folder: Path | None = None) -> Library:
         return Library.open(
@@ -206,10 +210,17 @@ class CrashCase:
         total = self._check_consistency(pipe, self.file_count)
         assert CountingEngine.picture_count - pictures == total - kept_count, "embedded twice"
         with sqlite3.connect(self.library / CATALOG) as db:
-            (file,) = db.execute("select index_file from collections").fetchone()
-        indexed_ids = faiss.vector_to_array(faiss.read_index(str(self.library / file)).id_map)
-        assert len(indexed_ids) == total, "the index file"
-        strays = len([f for f in self.library.glob("collection-*") if f.name != file])
+            (name,) = db.execute("select index_file from collections").fetchone()
+            ids = np.array(db.execute("select id from embeddings").fetchall())[:, 0]
+        file = self.library / name
+        assert len(VectorIndex.open(file, FakeEngine.DIMENSIONS)) == total, "the index file"
+        if self.index is not None:
+            vectors = VectorFile.open(get_vector_file(file), FakeEngine.DIMENSIONS, int(ids.max()))
+            assert vectors is not None, "the vector file"
+            query = np.ones((1, FakeEngine.DIMENSIONS), np.float32)
+            assert not len(vectors.select_nearest(query, ids, total)[1]), "the vector file"
+        used = (file, get_vector_file(file))
+        strays = len([f for f in self.library.glob("collection-*") if f not in used])
         send_line(pipe, {"kept": kept_count, "strays": strays})
 
     def _check_consistency(self, pipe: int, done: int) -> int:
@@ -286,7 +297,8 @@ def choose_call_numbers(calls: int, max_points: int) -> list[int]:
 def main(folder: Path, case_name: str, max_points: int) -> None:
     prunes = case_name.endswith("prune")
     known = 12 if prunes or case_name.endswith("more") else 0
-    case, count = CrashCase(folder, known, prunes=prunes), Tally()
+    index = TRAINED_INDEX if "trained" in case_name else None
+    case, count = CrashCase(folder, known, prunes=prunes, index=index), Tally()
     if case_name.startswith("read-only"):
         is_copy = "copy" in case_name
         journal = "journal" in case_name or is_copy

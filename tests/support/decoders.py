@@ -49,11 +49,11 @@ class StuckDecoder:
     def __init__(self, folder: Path) -> None:
         self._stuck_contents = [(folder / name).read_bytes() for name in STUCK_FILES]
 
-    def __call__(self, data: bytes, target: ImageInput, max_megapixels: float) -> PreparedPicture:
+    def __call__(self, data: bytes, target: ImageInput, *others: Any) -> PreparedPicture:
         if data in self._stuck_contents:
             _current.task._started_at -= 2 * DECODE_TIMEOUT_S
             time.sleep(600)
-        return REAL_PREPARE(data, target, max_megapixels)
+        return REAL_PREPARE(data, target, *others)
 
 
 class StuckDecoderEngine(FakeEngine):

@@ -81,6 +81,7 @@ int rename(const char *a, const char *b) { CALL(RENAME, 1, -1, , REAL(rename)(a,
 int unlink(const char *path) { CALL(UNLINK, 1, -1, , REAL(unlink)(path)); }
 int ftruncate(int f, off_t n) { CALL(TRUNCATE, on_disk(f), -1, , REAL(ftruncate)(f, n)); }
 int ftruncate64(int f, off64_t n) { CALL(TRUNCATE, on_disk(f), -1, , REAL(ftruncate64)(f, n)); }
+int link(const char *a, const char *b) { CALL(CREATE, 1, -1, , REAL(link)(a, b)); }
 int mkdir(const char *path, mode_t mode) { CALL(CREATE, 1, -1, , REAL(mkdir)(path, mode)); }
 
 #define MODE int mode = 0; if (flags & O_CREAT) { va_list rest; va_start(rest, flags);            \

@@ -9,7 +9,6 @@ from pathlib import Path
 from searchapp.catalog import FileTask
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.replicas import ReplicaPool
-from searchapp.types import EngineStarting
 from support.paths import TESTS
 
 
@@ -25,6 +24,6 @@ def list_works(folder: Path) -> list[FileTask]:
 
 def run_replicas(replicas: ReplicaPool, files: list[FileTask], size: int = 8) -> Iterator[Outcome]:
     for event in replicas.run(files, size):
-        if not isinstance(event, EngineStarting):
+        if isinstance(event, list):
             yield from event
     replicas.close()

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
+from support.fake_engine import FakeEngine
 from support.library import FakeEngines, RunCommand, index_folder, library_environment
 from support.sample_pictures import save_picture
 
@@ -33,6 +34,7 @@ from searchapp.types import (
     VanishedFilesKept,
 )
 from searchapp.vectors.faiss_files.checksums import MAGIC_BYTES
+from searchapp.vectors.faiss_files.vector_file import HEAD_BYTES, HEADER_BYTES
 
 MANY = 60
 
@@ -238,7 +240,10 @@ def spoil_scores(library: Library) -> None:
 
 
 def leave_files(library: Library) -> None:
-    for name in ("collection-1-0123.tmp", "collection-9-0123.faiss", "thumbnails/ab/abc-320.webp"):
+    for name in (
+        "collection-1-0123.tmp", "collection-9-0123.faiss", "collection-9-0123.vectors",
+        "thumbnails/ab/abc-320.webp",
+    ):  # fmt: skip
         file = library.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -283,7 +288,7 @@ FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
     (spoil_content, 0, "cannot be used: its content is damaged (after byte 0)"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
-    (leave_files, 0, "1 index files belong to no collection"),
+    (leave_files, 0, "2 index files belong to no collection"),
     (spoil_words, 0, "the words of 3 images are not those of their names and captions"),
     (spoil_word_index, 0, "the index of the words is wrong: "),
 ]
@@ -322,6 +327,54 @@ def test_each_fault_is_found_and_repaired(
         assert [hit.path for hit in library.search(Query("red"))] == [hit.path for hit in before]
         (found,) = library.search(Query("07.png"), SearchOptions(by="text"))
         assert found.path == str(many_pictures / "b/07.png")
+
+
+def damage_rows(file: Path) -> None:
+    """Change the last byte of the first two vectors."""
+    data = bytearray(file.read_bytes())
+    row_bytes = HEAD_BYTES + 2 * FakeEngine.DIMENSIONS
+    for number in (1, 2):
+        data[HEADER_BYTES + number * row_bytes - 1] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (damage_rows, "differs from the catalog in 2 vectors"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1]), "the header or the size of"),
+        (lambda file: file.write_bytes(b"X" + file.read_bytes()[1:]), "the header or the size of"),
+    ],
+)
+def test_a_damaged_vector_file_is_found_and_written_again(
+    tmp_path: Path,
+    many_pictures: Path,
+    model: Path,
+    fake_engines: FakeEngines,
+    spoil: Callable[[Path], None],
+    problem: str,
+) -> None:
+    """A trained index has such a file; the hits stay the same in all states of it."""
+    folder = tmp_path / "library"
+    with Library.open(folder, create=True, start=fake_engines) as library:
+        list(library.index([many_pictures], IndexOptions(str(model), index="IVF2,Flat")))
+        (file,) = folder.glob("*.vectors")
+        content, before = file.read_bytes(), library.search(Query("red"))
+        size = library.info().collections[0].vector_file_bytes
+        assert size >= len(content)
+        assert list(library.check()) == []
+    spoil(file)
+    with Library.open(folder, start=fake_engines) as library:
+        assert library.search(Query("red")) == before
+        (fault,) = library.check()
+        assert problem in fault.what
+        assert [fault.mended for fault in library.check(repair=True)] == [True]
+        assert list(library.check()) == []
+        assert file.read_bytes() == content
+        file.unlink()
+        assert list(library.check()) == []
+        assert library.info().collections[0].vector_file_bytes == 0
+        assert library.search(Query("red")) == before
 
 
 def test_a_changed_file_with_the_same_size_and_time_is_found(

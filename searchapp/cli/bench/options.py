@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from searchapp.types import DecodeDevice
+
 
 def _parse_size(context: click.Context, option: click.Parameter, value: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", value)
@@ -25,6 +27,32 @@ def parse_counts(context: click.Context, option: click.Parameter, value: str) ->
     if not counts or counts[0] < 1:
         raise click.BadParameter("give numbers such as 1,2,4")
     return tuple(counts)
+
+
+def parse_engine_counts(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int | None, ...] | None:
+    """Parse numbers of at least 1 and `auto`, which becomes None; None if nothing is given."""
+    if value is None:
+        return None
+    try:
+        counts = [None if part == "auto" else int(part) for part in value.split(",")]
+    except ValueError:
+        counts = [0]
+    if any(count is not None and count < 1 for count in counts):
+        raise click.BadParameter("give numbers such as 4,8 or auto")
+    return tuple(counts)
+
+
+def parse_decodes(
+    context: click.Context, option: click.Parameter, value: str
+) -> tuple[DecodeDevice, ...]:
+    """Parse devices that decode, separated by commas."""
+    known: dict[str, DecodeDevice] = {"auto": "auto", "cpu": "cpu", "gpu": "gpu"}
+    try:
+        return tuple(known[part] for part in value.split(","))
+    except KeyError:
+        raise click.BadParameter("give auto, cpu or gpu, such as cpu,auto") from None
 
 
 size_option = click.option(

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from searchapp.engines.reranker import Reranker
     from searchapp.indexing.embedding.cluster.driver import Cluster
     from searchapp.indexing.embedding.outcomes import Outcome
+    from searchapp.indexing.embedding.pipeline import StartEvent
     from searchapp.indexing.embedding.replicas import ReplicaPool
     from searchapp.indexing.embedding.worker import EmbeddingJob
     from searchapp.models import ModelSpec
-    from searchapp.types import EngineStarting
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,11 @@ class EmbeddingSource(Protocol):
     def seconds_by_stage(self) -> Mapping[str, float]:
         """Return the seconds that each stage took, summed over all threads and processes."""
 
-    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
         """Embed files in batches of `size` pictures; yield the outcomes of each batch.
 
-        EngineStarting is yielded before the first engine starts.
+        EngineStarting is yielded before the first engine starts, and DecodingOnCpu if the GPU
+        decodes no more pictures.
         """
 
     def stop_and_drain(self) -> Iterable[list[Outcome]]:
@@ -162,6 +163,7 @@ class EngineHolder:
             job.open_lookup(),
             max_megapixels=job.max_megapixels,
             threads=count_threads_per_engine(1),
+            start_jpeg_decoder=job.start_jpeg_decoder,
         )
 
     def close(self) -> None:
@@ -182,15 +184,22 @@ def plan_replicas(
     replicas: engines on each GPU, or on the CPU; None: choose it. arguments: passed to every
     engine.
     """
-    from searchapp.indexing.embedding.count_engines import count_threads_per_engine, plan_processes
+    from searchapp.indexing.embedding.count_engines import (
+        count_threads_per_engine,
+        plan_processes,
+        plan_scaling,
+    )
     from searchapp.indexing.embedding.replicas import ReplicaPool
 
     environments = plan_processes(job.spec, file_count, replicas)
     if not environments:
         return None
-    threads = count_threads_per_engine(len(environments))
+    scaler = plan_scaling(environments, file_count) if replicas is None else None
+    threads = count_threads_per_engine(scaler.count if scaler else len(environments))
     return ReplicaPool(
-        replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}), environments
+        replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}),
+        environments,
+        scaler=scaler,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from searchapp.engines import machine
+from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.models import ModelSpec, has_gpu
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ MAX_LANGUAGE_ENGINES = 4  # on one GPU: more engines of a large model are not fa
 MAX_WEIGHTS_MIB = 700  # One engine of a larger model keeps all cores of a CPU busy.
 FILES_PER_ENGINE = 500  # With fewer files, starting one more engine takes longer than it saves.
 CPU_PROCESS_MIB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
+BUSY_GPU_PERCENT = 97
 MAX_THREADS = 4  # reader threads of one engine
 
 # By default, malloc maps and unmaps the tensors of each picture separately, which is slow.
@@ -93,6 +95,26 @@ def _plan_on_gpus(
         )
     threads = {"OMP_NUM_THREADS": "1"}  # The reader threads use the other cores.
     return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
+
+
+def plan_scaling(environments: Sequence[Mapping[str, str]], file_count: int) -> EngineScaler | None:
+    """Return the scaler of the engines on GPUs; None if their number should not change.
+
+    environments: from plan_processes, for the maximum number of engines. A run starts with an
+    engine for every second core, which was the best number on an H200 with 16 cores. On a CPU, each
+    engine has its own cores, so that the cores limit their number.
+    """
+    gpu_count = len({each.get("CUDA_VISIBLE_DEVICES") for each in environments} - {None})
+    if not gpu_count or len(environments) < 2:
+        return None
+    start = max(gpu_count, min(len(environments), len(machine.list_cores()) // 2))
+    return EngineScaler(start, len(environments), file_count, is_gpu_busy)
+
+
+def is_gpu_busy() -> bool:
+    """Return whether the GPUs are so busy that another engine cannot be faster."""
+    percent = machine.read_gpu_busy_percent()
+    return percent is not None and percent >= BUSY_GPU_PERCENT
 
 
 def count_threads_per_engine(engine_count: int) -> int:

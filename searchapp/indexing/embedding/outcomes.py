@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from searchapp.catalog import FileTask
@@ -46,3 +47,8 @@ class Outcome:
     task: FileTask
     result: EmbeddedPicture | KnownPicture | Failure
     state: FileState
+
+
+def count_embedded(outcomes: Iterable[Outcome]) -> int:
+    """Return how many of these files were embedded."""
+    return sum(isinstance(outcome.result, EmbeddedPicture) for outcome in outcomes)

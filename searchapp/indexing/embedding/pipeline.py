@@ -11,6 +11,7 @@ from itertools import islice
 
 from searchapp.catalog import FileTask
 from searchapp.engines.base import Engine, Refusal, validate_output
+from searchapp.engines.batched_jpeg import MAX_JOBS_IN_FLIGHT, BatchedJpegDecoder
 from searchapp.errors import EngineError
 from searchapp.files.scan import is_video
 from searchapp.indexing.embedding.batches import take_batch
@@ -31,7 +32,7 @@ from searchapp.indexing.embedding.read_file import (
 from searchapp.indexing.embedding.stage_timer import StageTimer
 from searchapp.models import EngineInput, ModelSpec
 from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
-from searchapp.types import MAX_MEGAPIXELS, EngineStarting, Failure
+from searchapp.types import MAX_MEGAPIXELS, DecodingOnCpu, EngineStarting, Failure
 from searchapp.vectors import pack_vector
 
 MAX_BATCHES_AHEAD = 3  # batches that are being read and decoded, or wait for the engine
@@ -50,6 +51,7 @@ class _StartedFile:
 
 
 StartedBatch = list[_StartedFile]
+StartEvent = EngineStarting | DecodingOnCpu
 
 
 class Pipeline:
@@ -64,15 +66,19 @@ class Pipeline:
         max_megapixels: float = MAX_MEGAPIXELS,
         threads: int = 1,
         decode_timeout_s: float = DECODE_TIMEOUT_S,
+        start_jpeg_decoder: Callable[[], BatchedJpegDecoder | None] | None = None,
     ) -> None:
         """Start the reader threads, but no engine yet.
 
         lookup: finds images that the collection has embedded; None: embed every file. The
         pipeline closes the lookup. decode_timeout_s: a picture whose decoding takes longer is a
-        failure, and the thread that decodes this picture is replaced.
+        failure, and the thread that decodes this picture is replaced. start_jpeg_decoder: called
+        once the engine runs; returns None if Pillow decodes all JPEGs.
         """
         self._spec, self._start_engine, self._lookup = spec, start_engine, lookup
         self._engine: Engine | None = None
+        self._start_jpeg_decoder = start_jpeg_decoder
+        self._jpeg_decoder: BatchedJpegDecoder | None = None
         self._timer = StageTimer()
         self._file_reader = FileReader(
             spec, lookup, self._timer, lambda: self._engine, max_megapixels
@@ -88,11 +94,20 @@ class Pipeline:
         """Return the seconds that each stage took: see StageTimer."""
         return self._timer.seconds_by_stage
 
-    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    @property
+    def gpu_decoded_count(self) -> int:
+        """Return how many pictures the GPU has decoded."""
+        return self._jpeg_decoder.decoded_count if self._jpeg_decoder else 0
+
+    def take_decoder_problem(self) -> str | None:
+        """Return why the GPU decodes no more pictures; None if it does, or at a second call."""
+        return self._jpeg_decoder.take_problem() if self._jpeg_decoder else None
+
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
         """Embed files in order, in batches of `size` pictures; yield the outcomes of each batch.
 
-        EngineStarting is yielded before the engine starts.
-
+        EngineStarting is yielded before the engine starts, and DecodingOnCpu if the GPU decodes no
+        more pictures.
         Raises EngineError or ModelError if the engine cannot start or continue, and EngineError
         if too many decoders are stuck.
         """
@@ -105,10 +120,12 @@ class Pipeline:
         while started_batches:
             yield from self._finish_batch(started_batches.popleft())
 
-    def _finish_batch(self, batch: StartedBatch) -> Iterator[list[Outcome] | EngineStarting]:
+    def _finish_batch(self, batch: StartedBatch) -> Iterator[list[Outcome] | StartEvent]:
         if self.needs_engine_start(batch):
             yield EngineStarting(self._spec.name)
         yield self.embed_batch(batch)
+        if problem := self.take_decoder_problem():
+            yield DecodingOnCpu(problem)
         if self.is_stuck:
             raise EngineError(
                 f"{MAX_STUCK_DECODERS} pictures are stuck in decoding; `searchapp failures` lists "
@@ -121,13 +138,13 @@ class Pipeline:
         """Return whether so many decoders are stuck that the process should be replaced."""
         return self._readers.stuck_count >= MAX_STUCK_DECODERS
 
-    def start_batch(self, tasks: Iterable[FileTask]) -> StartedBatch:
-        """Give a batch of files to the reader threads."""
-        return [self._start_file(task) for task in tasks]
+    def start_batch(self, tasks: Iterable[FileTask], *, is_cpu_only: bool = False) -> StartedBatch:
+        """Give a batch of files to the reader threads. is_cpu_only: Pillow decodes all JPEGs."""
+        return [self._start_file(task, is_cpu_only) for task in tasks]
 
-    def _start_file(self, task: FileTask) -> _StartedFile:
+    def _start_file(self, task: FileTask, is_cpu_only: bool) -> _StartedFile:
         content = None if is_video(task.path) else self._prefetcher.start_fetch(task)
-        read = partial(self._file_reader.read, task, content)
+        read = partial(self._file_reader.read, task, content, is_cpu_only)
         return _StartedFile(task, self._readers.submit(read))
 
     def needs_engine_start(self, batch: StartedBatch) -> bool:
@@ -162,6 +179,8 @@ class Pipeline:
         """Stop the reader threads; the engine keeps running."""
         self._prefetcher.close()
         self._readers.close()
+        if self._jpeg_decoder is not None:
+            self._jpeg_decoder.close()
         if self._lookup:
             self._lookup.close()
 
@@ -186,8 +205,18 @@ class Pipeline:
         if self._engine is None:
             with self._timer.measure("start"):
                 self._engine = self._start_engine()
+                if self._start_jpeg_decoder is not None:
+                    self._use_jpeg_decoder(self._start_jpeg_decoder())
             self.ready_at = time.monotonic()
         return self._engine
+
+    def _use_jpeg_decoder(self, decoder: BatchedJpegDecoder | None) -> None:
+        """Let a decoder decode JPEGs, and start reader threads that wait for it."""
+        self._jpeg_decoder = decoder
+        if decoder is not None and decoder.is_working:
+            self._file_reader.jpegs = decoder
+            self._readers.add_waiting_threads(MAX_JOBS_IN_FLIGHT)
+            decoder.wait_context = self._readers.release_core
 
     def _embed_inputs(
         self, inputs_by_sha256: dict[str, tuple[EngineInput, ...]]

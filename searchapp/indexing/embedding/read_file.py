@@ -18,6 +18,7 @@ from searchapp.indexing.embedding.stage_timer import StageTimer
 from searchapp.models import EngineInput, ModelSpec, make_document_prompt
 from searchapp.pictures import decode, metadata, video
 from searchapp.pictures.decoder_threads import ReaderTask
+from searchapp.pictures.jpeg_decoder import JpegDecoder
 from searchapp.types import Failure, PictureInfo
 
 if TYPE_CHECKING:
@@ -76,17 +77,20 @@ class FileReader:
         """
         self._spec, self._lookup, self._timer = spec, lookup, timer
         self._get_engine, self._max_megapixels = get_engine, max_megapixels
+        self.jpegs: JpegDecoder | None = None  # decodes JPEGs in place of Pillow, if it is set
         self._prompt = make_document_prompt(spec)
 
     def read(
         self,
         task: FileTask,
         get_content: Callable[[], Content] | None,
+        is_cpu_only: bool,
         reading: ReaderTask[ReadResult],
     ) -> ReadResult:
         """Read, hash and decode a file; a file that cannot be read or decoded is a Failure.
 
         get_content: returns the file's bytes; None for a video, which is read in parts.
+        is_cpu_only: do not use the decoder `jpegs`, because it may have ended a process.
         reading: the thread's task, which limits the time of decoding.
         """
         state = task.state
@@ -104,7 +108,7 @@ class FileReader:
                     data, state = get_content()
                     sha256 = decode.hash_bytes(data)
                 result = self._find_known(sha256) or self._decode_picture(
-                    sha256, data, state.mtime_ns, reading
+                    sha256, data, state.mtime_ns, None if is_cpu_only else self.jpegs, reading
                 )
         except PictureError as error:
             result = Failure(task.path, error.stage, str(error))
@@ -115,10 +119,15 @@ class FileReader:
         return None if image_id is None else KnownPicture(image_id)
 
     def _decode_picture(
-        self, sha256: str, data: bytes, mtime_ns: int, reading: ReaderTask[ReadResult]
+        self,
+        sha256: str,
+        data: bytes,
+        mtime_ns: int,
+        jpegs: JpegDecoder | None,
+        reading: ReaderTask[ReadResult],
     ) -> DecodedPicture:
         with self._timer.measure("decode"), reading.limit_time():
-            prepared = decode.prepare_picture(data, self._spec.image, self._max_megapixels)
+            prepared = decode.prepare_picture(data, self._spec.image, self._max_megapixels, jpegs)
         info = metadata.fill_date_from_mtime(prepared.info, mtime_ns)
         return DecodedPicture(sha256, info, (self._make_engine_input(prepared.image),))
 

@@ -19,13 +19,19 @@ from typing import Any
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import worker
-from searchapp.indexing.embedding.batches import MIN_BATCH_FILES, WorkQueue, count_max_pictures
+from searchapp.indexing.embedding.batches import MIN_BATCH_FILES, WorkQueue
 from searchapp.indexing.embedding.log_relay import get_log_level
-from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.embedding.outcomes import Outcome, count_embedded
+from searchapp.indexing.embedding.pipeline import StartEvent
+from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.suspects import SuspectFiles
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.indexing.embedding.worker_process import WorkerProcess, start_worker
-from searchapp.types import EngineStarting
+from searchapp.indexing.embedding.worker_process import (
+    WorkerProcess,
+    start_worker,
+    wait_for_engines,
+)
+from searchapp.types import DecodingOnCpu, EngineStarting
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +39,6 @@ MAX_BATCHES_PER_WORKER = 3  # batches that a worker has, including the one in pr
 MAX_FAILED_STARTS = 3  # workers in a row that may end before any engine runs
 ANSWER_TIMEOUT_S = 600.0
 TIMEOUT_PER_FILE_S = 60.0  # A large model on a CPU is slow.
-START_TIMEOUT_FACTOR = 3.0  # The timeout is this many times as long while the engine starts.
 
 
 class ReplicaPool:
@@ -45,23 +50,26 @@ class ReplicaPool:
         environments: Sequence[Mapping[str, str]],
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         timeout_per_file_s: float = TIMEOUT_PER_FILE_S,
+        scaler: EngineScaler | None = None,
     ) -> None:
         """Start no process yet.
 
         environments: for each worker, the environment variables that assign a GPU or cores to it.
         A worker that sends nothing for answer_timeout_s, plus timeout_per_file_s for each file of
-        its batch, is killed.
+        its batch, is killed. scaler: decides how many of these workers run; None: all.
         """
         self._answer_timeout_s, self._timeout_per_file_s = answer_timeout_s, timeout_per_file_s
         self._job = replace(job, log_level=get_log_level())
-        self._environments = environments
+        self._environments, self._scaler = environments, scaler
+        self._embedded_count = 0
         self._replicas: list[WorkerProcess] = []
         self._suspects = SuspectFiles()
         self._failed_starts = 0
-        self._has_announced_start = False
+        self._has_announced_start = self._has_reported_decoder_problem = False
         self.file_count_by_node: Mapping[str, int] = {}  # empty: there is one node only
         self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
+        self.gpu_decoded_count = 0  # pictures
 
     def start_engines(self) -> list[float]:
         """Start all engines, and wait until they run; return how many seconds each start took.
@@ -69,53 +77,29 @@ class ReplicaPool:
         Workers whose engine does not start are left out. Raises EngineError or ModelError if no
         engine starts.
         """
-        started_at, seconds = time.monotonic(), list[float]()
-        reason: Exception = EngineError("no engine process was planned")
-        self._job = replace(self._job, starts_early=True)
-        for environment in self._environments:
-            self._start_worker(environment)
-        waiting = {replica.connection: replica for replica in self._replicas}
-        while waiting:
-            for connection in wait(list(waiting)):
-                assert isinstance(connection, Connection)
-                replica = waiting[connection]
-                try:
-                    message = worker.receive_message(connection, replica.name)
-                except (EOFError, OSError):
-                    replica.process.wait()
-                    reason = EngineError(
-                        f"the process ended while its engine started ({replica.describe_end()})"
-                    )
-                    message = {}
-                if "up" in message:
-                    replica.is_up = True
-                    continue
-                del waiting[connection]
-                if "error" in message:
-                    reason = error_from_dict(message["error"])
-                if "ready" in message:
-                    replica.is_ready = replica.is_starting = True
-                    seconds.append(time.monotonic() - started_at)
-                else:
-                    process_id = replica.process.pid
-                    logger.info(
-                        "Left out worker %d: its engine does not start (%s)", process_id, reason
-                    )
-                    self._stop_worker(replica)
+        started_at = time.monotonic()
+        for environment in self._environments[: self.active_count]:
+            self._start_worker(environment, starts_early=True)
+        ready_times, failures = wait_for_engines(self._replicas)
+        for replica, reason in failures:
+            logger.info(
+                "Left out worker %d: its engine does not start (%s)", replica.process.pid, reason
+            )
+            self._stop_worker(replica)
         if not self._replicas:
-            raise reason
+            raise failures[-1][1] if failures else EngineError("no engine process was planned")
         self.ready_at = time.monotonic()
-        return seconds
+        return [ready_time - started_at for ready_time in ready_times]
 
-    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
         """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
         EngineStarting is yielded before the first engine starts. A worker that dies or hangs is
         replaced, and its files are embedded one by one (see SuspectFiles). Raises EngineError
         or ModelError if no engine starts.
         """
-        self._work_queue = WorkQueue(tasks, size, len(self._environments))
-        for environment in self._environments if not self._replicas else ():
+        self._work_queue = WorkQueue(tasks, size, self.active_count)
+        for environment in self._environments[: 0 if self._replicas else self.active_count]:
             if not self._work_queue:
                 break
             self._start_worker(environment)
@@ -130,6 +114,7 @@ class ReplicaPool:
                 assert isinstance(connection, Connection)
                 yield from self._receive_message(connections[connection])
             self._kill_silent_workers()
+            self._adjust_worker_count(size)
 
     def stop_and_drain(self) -> Iterator[list[Outcome]]:
         """Kill all workers at once; yield the outcomes of batches that they have already sent."""
@@ -152,19 +137,40 @@ class ReplicaPool:
             replica.stop()
         self._replicas = []
 
-    def _start_worker(self, environment: Mapping[str, str]) -> None:
-        started = start_worker(self._job, environment)
+    @property
+    def active_count(self) -> int:
+        """Return the number of engines that should get pictures now."""
+        return len(self._environments) if self._scaler is None else self._scaler.count
+
+    def _adjust_worker_count(self, size: int) -> None:
+        """Start, pause or resume workers as the scaler decides."""
+        if self._scaler is None:
+            return
+        can_measure = self._work_queue and not self._suspects
+        if can_measure:
+            ready_count = sum(r.is_ready and not r.is_paused for r in self._replicas)
+            self._scaler.observe(self._embedded_count, ready_count, size)
+        # Also without a measurement: after the end of a worker, a paused one must continue.
+        for number, replica in enumerate(self._replicas):
+            replica.is_paused = number >= self._scaler.count
+        if can_measure:
+            for environment in self._environments[len(self._replicas) : self._scaler.count]:
+                self._start_worker(environment, starts_early=True)
+
+    def _start_worker(self, environment: Mapping[str, str], *, starts_early: bool = False) -> None:
+        """Start a worker; starts_early: its engine starts at once, not with its first picture."""
+        started = start_worker(replace(self._job, starts_early=starts_early), environment)
+        started.is_starting = starts_early
         self._replicas.append(started)
         logger.info("Started worker %d", started.process.pid)
         logger.debug("It has the environment variables %s", dict(environment))
 
     def _feed_worker(self, replica: WorkerProcess) -> None:
         """Send batches to a worker, unless its engine is starting."""
-        if replica.is_starting and not replica.is_ready:
+        if replica.is_paused or (replica.is_starting and not replica.is_ready):
             return
         if self._suspects and not replica.batches:
-            replica.send_batch([self._suspects.take_file()])
-            replica.is_isolated = True
+            replica.send_suspect(self._suspects.take_file())
         depth = MAX_BATCHES_PER_WORKER if replica.is_ready or replica.answer_count else 1
         while not replica.is_isolated and len(replica.batches) < depth:
             if self._suspects:  # Suspects come first; each needs a worker without other files.
@@ -176,21 +182,10 @@ class ReplicaPool:
 
     def _kill_silent_workers(self) -> None:
         """Kill workers that hang; `run` then replaces them and embeds their files again."""
-        now = time.monotonic()
         for replica in self._replicas:
-            if not replica.batches or replica.connection.poll():
-                replica.last_heard_at = now
-                continue
-            allowed_s = self._answer_timeout_s + self._timeout_per_file_s * sum(
-                map(count_max_pictures, replica.batches[0])
-            )
-            if not replica.is_ready:
-                allowed_s *= START_TIMEOUT_FACTOR
-            if replica.silent_s is None and now - replica.last_heard_at > allowed_s:
-                replica.silent_s = now - replica.last_heard_at
-                replica.process.kill()
+            replica.kill_if_silent(self._answer_timeout_s, self._timeout_per_file_s)
 
-    def _receive_message(self, replica: WorkerProcess) -> Iterator[list[Outcome] | EngineStarting]:
+    def _receive_message(self, replica: WorkerProcess) -> Iterator[list[Outcome] | StartEvent]:
         try:
             message = worker.receive_message(replica.connection, replica.name)
             replica.last_heard_at = time.monotonic()
@@ -198,10 +193,18 @@ class ReplicaPool:
                 outcomes = worker.receive_outcomes(replica.connection, message, replica.batches[0])
                 replica.batches.popleft()
                 replica.answer_count += 1
+                self._embedded_count += count_embedded(outcomes)
                 replica.is_isolated = False
                 for stage, seconds in message["seconds"].items():
                     self.seconds_by_stage[stage] += seconds
+                self.gpu_decoded_count += message["gpu_decoded"] - replica.gpu_decoded_count
+                replica.gpu_decoded_count = message["gpu_decoded"]
                 yield outcomes
+                if (
+                    problem := message["decoder_problem"]
+                ) and not self._has_reported_decoder_problem:
+                    self._has_reported_decoder_problem = True
+                    yield DecodingOnCpu(problem)
             elif "up" in message:
                 replica.is_up = True
             elif "ready" in message:
@@ -231,6 +234,8 @@ class ReplicaPool:
             replica.process.pid, error)  # fmt: skip
         for tasks in replica.batches:
             self._work_queue.put_back_batch(tasks)
+        if self._scaler is not None:
+            self._scaler.lower_limit(len(self._replicas))
 
     def _replace_dead_worker(self, replica: WorkerProcess) -> Iterator[list[Outcome]]:
         """Replace a worker that died; each of its unfinished files becomes a suspect.
@@ -271,20 +276,15 @@ class ReplicaPool:
                 "engine ran",
                 replica.process.pid, end, self._failed_starts,
             )  # fmt: skip
+            if self._scaler is not None:
+                self._scaler.lower_limit(len(self._replicas))
 
     def _reassign_late_files(self) -> None:
         """Stop workers whose engine is still starting, and move their files to idle workers."""
-        has_idle_worker = any(r.is_ready and not r.batches for r in self._replicas)
+        has_idle_worker = any(each.is_idle for each in self._replicas)
         if self._work_queue or self._suspects or not has_idle_worker:
             return
-        late_replicas = [
-            replica
-            for replica in self._replicas
-            if replica.batches
-            and not replica.is_ready
-            and (replica.is_starting or not replica.answer_count)
-        ]
-        for replica in late_replicas:
+        for replica in [each for each in self._replicas if each.is_late]:
             logger.info(
                 "Stopped worker %d: its engine is still starting, and other workers are idle",
                 replica.process.pid,

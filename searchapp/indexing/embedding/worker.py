@@ -21,6 +21,7 @@ from typing import Any
 
 from searchapp.catalog import EmbeddedImageLookup, FileTask
 from searchapp.engines.base import Engine, Refusal
+from searchapp.engines.batched_jpeg import BatchedJpegDecoder
 from searchapp.errors import SearchAppError, error_to_dict
 from searchapp.files.file_state import FileState
 from searchapp.indexing.embedding import log_relay
@@ -34,9 +35,10 @@ from searchapp.indexing.embedding.outcomes import (
 from searchapp.indexing.embedding.pipeline import DECODE_TIMEOUT_S, Pipeline, StartedBatch
 from searchapp.models import ModelSpec, Prompts
 from searchapp.pictures.model_size import ImageInput
-from searchapp.types import MAX_MEGAPIXELS, Failure, PictureInfo
+from searchapp.types import MAX_MEGAPIXELS, DecodeDevice, Failure, PictureInfo
 
 LOCAL_ENGINE_PATH = "searchapp.engines.local:LocalEngine"
+JPEG_DECODER_PATH = "searchapp.engines.gpu_jpeg:start_jpeg_decoder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class EmbeddingJob:
     max_megapixels: float = MAX_MEGAPIXELS
     engine: str = LOCAL_ENGINE_PATH  # MODULE:CALLABLE, called with the spec and the arguments
     arguments: Mapping[str, Any] = field(default_factory=dict)  # of the engine
+    decode: DecodeDevice = "auto"  # where JPEGs are decoded
+    jpeg_decoder: str = JPEG_DECODER_PATH  # MODULE:CALLABLE, called with the spec and `decode`
     threads: int = 1  # that read and decode
     decode_timeout_s: float = DECODE_TIMEOUT_S
     update_colors: bool = False  # embed images again that have other colors now
@@ -62,6 +66,13 @@ class EmbeddingJob:
         return EmbeddedImageLookup(
             self.catalog_file, self.collection_id, update_colors=self.update_colors
         )
+
+    def start_jpeg_decoder(self) -> BatchedJpegDecoder | None:
+        """Start the decoder of JPEGs in a process with a running engine; None: use Pillow."""
+        started: BatchedJpegDecoder | None = _import_callable(self.jpeg_decoder)(
+            self.spec, self.decode
+        )
+        return started
 
     def to_json(self) -> bytes:
         """Return the job as JSON that a worker can read."""
@@ -82,9 +93,14 @@ class EmbeddingJob:
 
 def load_engine_class(job: EmbeddingJob) -> Callable[..., Engine]:
     """Import the callable that creates the engine of a job."""
-    module, name = job.engine.split(":")
-    engine_class: Callable[..., Engine] = getattr(import_module(module), name)
+    engine_class: Callable[..., Engine] = _import_callable(job.engine)
     return engine_class
+
+
+def _import_callable(path: str) -> Callable[..., Any]:
+    module, name = path.split(":")
+    imported: Callable[..., Any] = getattr(import_module(module), name)
+    return imported
 
 
 def main() -> None:
@@ -134,30 +150,31 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
         max_megapixels=job.max_megapixels,
         threads=job.threads,
         decode_timeout_s=job.decode_timeout_s,
+        start_jpeg_decoder=job.start_jpeg_decoder,
     )
     if job.starts_early:
         pipeline.start_engine()
     started_batches: deque[StartedBatch] = deque()
     while not pipeline.is_stuck:
         while not started_batches or parent.connection.poll():
-            message = parent.connection.recv_bytes()
-            started_batches.append(
-                pipeline.start_batch(FileTask(*values) for values in json.loads(message))
-            )
+            message = json.loads(parent.connection.recv_bytes())
+            tasks = [FileTask(*values) for values in message["files"]]
+            started_batches.append(pipeline.start_batch(tasks, is_cpu_only=message["is_cpu_only"]))
         batch = started_batches.popleft()
         if pipeline.needs_engine_start(batch):
             parent.send({"starting": True})
         outcomes = pipeline.embed_batch(batch)
-        _send_outcomes(parent, outcomes, pipeline.take_stage_seconds())
+        _send_outcomes(parent, outcomes, pipeline)
 
 
-def send_files(connection: Connection, tasks: list[FileTask]) -> None:
-    """Send a batch of files to a worker."""
-    connection.send_bytes(json.dumps([dataclasses.astuple(task) for task in tasks]).encode())
+def send_files(connection: Connection, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
+    """Send a batch of files to a worker. is_cpu_only: the CPU decodes all pictures."""
+    files = [dataclasses.astuple(task) for task in tasks]
+    connection.send_bytes(json.dumps({"files": files, "is_cpu_only": is_cpu_only}).encode())
 
 
-def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[str, float]) -> None:
-    """Send the outcomes of a batch and the seconds of each stage as JSON, then the vectors."""
+def _send_outcomes(parent: _Parent, outcomes: list[Outcome], pipeline: Pipeline) -> None:
+    """Send the outcomes of a batch and the state of the pipeline as JSON, then the vectors."""
     vectors: list[bytes] = []
     encoded_outcomes = []
     for outcome in outcomes:
@@ -178,7 +195,15 @@ def _send_outcomes(parent: _Parent, outcomes: list[Outcome], seconds: Mapping[st
                 result = [failure.path, failure.stage, failure.message]
         encoded_outcomes.append([dataclasses.astuple(outcome.state), result])
     size = len(vectors[0]) if vectors else 0
-    parent.send({"outcomes": encoded_outcomes, "vector_bytes": size, "seconds": dict(seconds)})
+    parent.send(
+        {
+            "outcomes": encoded_outcomes,
+            "vector_bytes": size,
+            "seconds": dict(pipeline.take_stage_seconds()),
+            "gpu_decoded": pipeline.gpu_decoded_count,
+            "decoder_problem": pipeline.take_decoder_problem(),
+        }
+    )
     if vectors:
         parent.connection.send_bytes(b"".join(vectors))
 

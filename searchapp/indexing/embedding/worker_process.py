@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 
 from searchapp.catalog import FileTask
+from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import worker
+from searchapp.indexing.embedding.batches import count_max_pictures
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
+START_TIMEOUT_FACTOR = 3.0  # Timeouts are this many times as long while the engine starts.
 EXIT_TIMEOUT_S = 10.0  # for a worker whose socket is closed, to end with its own exit code
 
 
@@ -30,8 +33,10 @@ class WorkerProcess:
     connection: Connection
     batches: deque[list[FileTask]] = field(default_factory=deque)  # sent and not answered yet
     is_isolated: bool = False  # Its only file is a suspect: it gets no other file.
+    is_paused: bool = False  # It gets no more batches for now.
     is_up: bool = False  # It has received the job: from now on, a file can cause its end.
     answer_count: int = 0
+    gpu_decoded_count: int = 0  # pictures
     is_starting: bool = False  # Its engine starts, or has started.
     is_ready: bool = False  # Its engine runs.
     last_heard_at: float = field(default_factory=time.monotonic)  # last message, or last idle
@@ -50,11 +55,44 @@ class WorkerProcess:
         """
         return self.is_up and (self.is_ready or not self.is_starting)
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether this worker could embed more files now."""
+        return self.is_ready and not self.batches and not self.is_paused
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether this worker has files, but its engine does not run yet."""
+        is_starting = self.is_starting or not self.answer_count
+        return bool(self.batches) and not self.is_ready and is_starting
+
+    def kill_if_silent(self, answer_timeout_s: float, timeout_per_file_s: float) -> None:
+        """Kill the process if it has files, but sends nothing for too long: it hangs."""
+        now = time.monotonic()
+        if not self.batches or self.connection.poll():
+            self.last_heard_at = now
+            return
+        pictures = sum(map(count_max_pictures, self.batches[0]))
+        allowed_s = answer_timeout_s + timeout_per_file_s * pictures
+        if not self.is_ready:
+            allowed_s *= START_TIMEOUT_FACTOR
+        if self.silent_s is None and now - self.last_heard_at > allowed_s:
+            self.silent_s = now - self.last_heard_at
+            self.process.kill()
+
     def send_batch(self, tasks: list[FileTask]) -> None:
         """Send a batch of files to the worker."""
+        self._send(tasks, is_cpu_only=False)
+
+    def send_suspect(self, task: FileTask) -> None:
+        """Send a suspect file, which is decoded on the CPU: the GPU's decoder may be the cause."""
+        self._send([task], is_cpu_only=True)
+        self.is_isolated = True
+
+    def _send(self, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
         self.batches.append(tasks)
         with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
-            worker.send_files(self.connection, tasks)
+            worker.send_files(self.connection, tasks, is_cpu_only=is_cpu_only)
 
     def stop(self) -> None:
         """Kill the worker process and wait until it has ended."""
@@ -97,3 +135,38 @@ def start_worker(job: EmbeddingJob, environment: Mapping[str, str]) -> WorkerPro
     with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
         started.connection.send_bytes(job.to_json())
     return started
+
+
+def wait_for_engines(
+    workers: Iterable[WorkerProcess],
+) -> tuple[list[float], list[tuple[WorkerProcess, Exception]]]:
+    """Wait until the engines of workers run, or do not start.
+
+    Return the time.monotonic values when they were ready, and the workers whose engine does not
+    start, with the reason.
+    """
+    ready_times, failures = list[float](), list[tuple[WorkerProcess, Exception]]()
+    waiting = {each.connection: each for each in workers}
+    while waiting:
+        for connection in wait(list(waiting)):
+            assert isinstance(connection, Connection)
+            starting = waiting[connection]
+            try:
+                message = worker.receive_message(connection, starting.name)
+            except (EOFError, OSError):
+                starting.process.wait()
+                end = starting.describe_end()
+                reason = EngineError(f"the process ended while its engine started ({end})")
+                failures.append((starting, reason))
+                del waiting[connection]
+                continue
+            if "up" in message:
+                starting.is_up = True
+                continue
+            del waiting[connection]
+            if "error" in message:
+                failures.append((starting, error_from_dict(message["error"])))
+            else:
+                starting.is_ready = starting.is_starting = True
+                ready_times.append(time.monotonic())
+    return ready_times, failures

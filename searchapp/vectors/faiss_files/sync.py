@@ -17,6 +17,7 @@ from searchapp.vectors import RemovalUnsupportedError, VectorIndex, unpack_vecto
 from searchapp.vectors.faiss_files import choose_index
 from searchapp.vectors.faiss_files.checksums import find_damage
 from searchapp.vectors.faiss_files.choose_index import IndexPolicy
+from searchapp.vectors.faiss_files.save_vectors import restore_vector_file, save_vector_file
 
 MAX_CHEAP_SAVE_BYTES = 32 << 20  # an index file up to this size is written in a moment
 
@@ -98,6 +99,9 @@ class FaissSync:
         )
         kind = self._choose_rebuild_kind(saved, now, requested)
         if kind is None and saved.extent == now and not self._find_file_problem(saved):
+            if saved.kind != choose_index.EXACT and saved.file:
+                file = self._folder / saved.file
+                restore_vector_file(file, saved, embedded, collection.dimensions)
             return
         if kind is not None:
             reason = self._explain_rebuild(saved, now, requested, kind)
@@ -217,6 +221,7 @@ class FaissSync:
             index = VectorIndex.open(
                 self._folder / saved.file, collection.dimensions,
                 fetch=self._catalog.read_vectors, kind=saved.kind, writable=writable,
+                last_id=saved.last_id,
             )  # fmt: skip
             if len(index) == saved.count:
                 return _OpenIndex(index, saved.file, saved.extent)
@@ -275,6 +280,7 @@ class FaissSync:
         """Write the index to a new file, record it in the catalog, and delete older files."""
         self._tick()
         name = f"collection-{collection.id}"
+        embedded = self._catalog.get_embeddings(collection)
         try:
             file = index.save(self._folder, name)
             size = file.stat().st_size
@@ -283,18 +289,15 @@ class FaissSync:
                 "the catalog has every embedding, but the index file in "
                 f"{self._folder} cannot be saved: {explain_disk_error(error)}"
             ) from error
-        self._catalog.get_embeddings(collection).set_saved_index(
+        if not index.is_exact:
+            old = embedded.read_saved_index()
+            save_vector_file(file, old, extent, embedded, collection.dimensions)
+        embedded.set_saved_index(
             SavedIndex(
-                file.name,
-                size,
-                len(index),
-                extent.last_id,
-                extent.deletions,
-                index.kind,
-                made_for,
-                trained_count,
+                file.name, size, len(index), extent.last_id, extent.deletions, index.kind,
+                made_for, trained_count,
             )
-        )
+        )  # fmt: skip
         logger.info(
             "Saved the index %s of the collection %s: %d vectors in the file %s (%d bytes)",
             index.kind, collection.name, len(index), file.name, size,
@@ -302,9 +305,9 @@ class FaissSync:
         self.delete_files(collection, file)
 
     def delete_files(self, collection: Collection, except_file: Path | None = None) -> None:
-        """Delete a collection's index files, except except_file."""
+        """Delete a collection's index files, except except_file and its vector file."""
         for file in self._folder.glob(f"collection-{collection.id}-*"):
-            if file != except_file:
+            if except_file is None or file.stem != except_file.stem:
                 try:
                     file.unlink()
                 except OSError as error:  # On Windows, a reader can hold the file open.

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.fake_engine import FakeEngine
+from support.jpeg_decoders import DEADLY_COMMENT
 from support.object_storage import serve_folder
 from support.paths import ROOT, TESTS
 from support.sample_pictures import save_picture
@@ -32,7 +33,14 @@ from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve_model
-from searchapp.types import EngineStarting, Failure, IndexOptions, Progress, RunFinished
+from searchapp.types import (
+    DecodingOnCpu,
+    EngineStarting,
+    Failure,
+    IndexOptions,
+    Progress,
+    RunFinished,
+)
 from searchapp.vectors import unpack_vectors
 
 NODES, FILES = 3, 2000
@@ -135,12 +143,17 @@ def works(folder: Path, count: int) -> list[FileTask]:
     return [FileTask(str(file), 1, 1, None) for file in sorted(folder.iterdir())[-count:]]
 
 
-def outcomes(cluster: Cluster, files: list[FileTask], size: int) -> list[Outcome]:
+def outcomes(
+    cluster: Cluster, files: list[FileTask], size: int, events: list[object] | None = None
+) -> list[Outcome]:
+    """Return the outcome of each file; add the other events to `events`."""
     found = []
     try:
         for event in cluster.run(files, size):
-            if not isinstance(event, EngineStarting):
+            if isinstance(event, list):
                 found += event
+            elif events is not None:
+                events.append(event)
     finally:
         cluster.close()
     return found
@@ -217,13 +230,24 @@ def test_a_node_that_is_lost_costs_nothing(
 def test_pictures_that_end_their_process(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
-    """Only they become failures, even if a pass loses more batches than it may."""
+    """Only they become failures, even if a pass loses more batches than it may.
+
+    A JPEG that ends the process in another decoder is decoded by Pillow in the end.
+    """
     deadly = [tmp_path / f"deadly{number}.png" for number in range(3)]
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
     files = works(pictures, 30)
     files[12:18:2] = [FileTask(str(file), 1, 1, None) for file in deadly]
-    mortal = replace(job, engine="test_cluster:MortalEngine")
+    jpeg = tmp_path / "deadly.jpg"
+    Image.new("RGB", (900, 700), "green").save(jpeg, comment=DEADLY_COMMENT)
+    files[20] = FileTask(str(jpeg), 1, 1, None)
+    mortal = replace(
+        job,
+        engine="test_cluster:MortalEngine",
+        jpeg_decoder="support.jpeg_decoders:start_decoder",
+        starts_early=True,  # Else Pillow decodes the pictures that are read before it starts.
+    )
     with mock.patch("searchapp.indexing.embedding.cluster.driver.MAX_LOST_BATCHES_PER_ENGINE", 1):
         found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=2), files, 2)
     assert Counter(o.task for o in found) == Counter(files)
@@ -327,17 +351,26 @@ def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.Monk
 def test_engines_embed_at_the_same_time(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
-    """Every engine waits in its first batch until all engines have a batch."""
+    """Every engine waits in its first batch until all engines have a batch.
+
+    None of them can decode on another device, which is reported once.
+    """
     markers = tmp_path / "markers"
     markers.mkdir()
     arguments = {"folder": str(markers), "engine_count": NODES}
     meeting = replace(
-        job, engine="test_cluster:MeetingEngine", arguments=arguments, starts_early=True
+        job,
+        engine="test_cluster:MeetingEngine",
+        arguments=arguments,
+        jpeg_decoder="support.jpeg_decoders:start_missing_decoder",
+        starts_early=True,
     )
     cluster = Cluster(meeting, ray_cluster.address, max_engines=NODES)
     files = works(pictures, 96)
-    found = outcomes(cluster, files, 8)
+    events: list[object] = []
+    found = outcomes(cluster, files, 8, events)
     assert Counter(o.task for o in found) == Counter(files)
+    assert [type(event) for event in events] == [EngineStarting, DecodingOnCpu]
     process_ids = {process_id for _, process_id in cluster.answered_engines}
     assert {int(marker.name) for marker in markers.iterdir()} == process_ids
     assert len(process_ids) == NODES

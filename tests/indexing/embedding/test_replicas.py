@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from support.effort import scale
 from support.fake_engine import FakeEngine
+from support.jpeg_decoders import DEADLY_COMMENT
 from support.replicas import list_works, make_environments, run_replicas
 
 from searchapp.catalog import FileTask
@@ -27,11 +28,13 @@ from searchapp.catalog.writer import CatalogWriter
 from searchapp.errors import EngineError, LibraryError, ModelError
 from searchapp.indexing.embedding.outcomes import EmbeddedPicture
 from searchapp.indexing.embedding.replicas import ReplicaPool
+from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.models import ModelSpec, resolve_model
 from searchapp.types import (
     Collection,
+    DecodingOnCpu,
     EngineStarting,
     Failure,
     FileFailed,
@@ -116,11 +119,37 @@ class StillbornInSomePlaces(FakeEngine):
         super().__init__(spec)
 
 
+class MortalInSomePlaces(FakeEngine):
+    """Ends its process if MORTAL is set and a file exists; then it does not start again."""
+
+    def __init__(self, spec: ModelSpec, may_die: str) -> None:
+        super().__init__(spec)
+        self._may_die = Path(may_die)
+        self._check_death()
+
+    def embed(self, inputs):  # type: ignore[no-untyped-def]
+        self._check_death()
+        return super().embed(inputs)
+
+    def _check_death(self) -> None:
+        if os.environ.get("MORTAL") and self._may_die.exists():
+            os._exit(3)
+
+
 class RefusingEngine(FakeEngine):
     """Raises an error when it starts."""
 
     def __init__(self, spec: ModelSpec) -> None:
         raise ModelError("no such model here")
+
+
+class RefusingInSomePlaces(FakeEngine):
+    """Raises an error when it starts, if REFUSES is set."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        if os.environ.get("REFUSES"):
+            raise ModelError("no memory for another engine")
+        super().__init__(spec)
 
 
 class SlowStart(FakeEngine):
@@ -453,3 +482,174 @@ def test_memory_does_not_grow_with_the_files(job: EmbeddingJob, tmp_path: Path) 
         return most
 
     assert peak(40_000) < 1.1 * peak(3_000) + 200_000  # a pointer more a file would show
+
+
+def test_worker_processes_decode_on_another_device(job: EmbeddingJob, tmp_path: Path) -> None:
+    """JPEGs are decoded there, everything else by Pillow, and the vectors are the same.
+
+    A picture that ends the process there is decoded by Pillow in the end.
+    """
+    folder = tmp_path / "works"
+    folder.mkdir()
+    for number in range(40):
+        picture = Image.new("RGB", (900, 700), (6 * number, 100, 0))
+        options = {"comment": DEADLY_COMMENT} if number == 21 else {}
+        picture.save(folder / f"{number:02}.{'png' if number % 4 == 0 else 'jpg'}", **options)
+    files = list_works(folder)
+    cpu_pool = ReplicaPool(job, make_environments(2))
+    expected = {each.task.path: each.result for each in run_replicas(cpu_pool, files)}
+    assert cpu_pool.gpu_decoded_count == 0
+    elsewhere = replace(job, jpeg_decoder="support.jpeg_decoders:start_decoder", threads=2)
+    pool = ReplicaPool(elsewhere, make_environments(2))
+    pool.start_engines()  # Else Pillow decodes the files that are read before an engine runs.
+    first_workers = {replica.process.pid for replica in pool._replicas}
+    outcomes = [each for event in pool.run(files, 8) if isinstance(event, list) for each in event]
+    assert len({replica.process.pid for replica in pool._replicas} & first_workers) == 1
+    pool.close()
+    assert Counter(outcome.task for outcome in outcomes) == Counter(files)
+    for outcome in outcomes:
+        theirs = expected[outcome.task.path]
+        assert isinstance(outcome.result, EmbeddedPicture)
+        assert isinstance(theirs, EmbeddedPicture)
+        assert outcome.result.info == theirs.info
+        ours, other = unpack_vectors([outcome.result.vector, theirs.vector], FakeEngine.DIMENSIONS)
+        assert float(ours @ other) > 0.999
+    # Pillow decodes the pictures of the batches that were lost.
+    assert 0 < pool.gpu_decoded_count <= 29
+
+
+@pytest.mark.parametrize(
+    ("decoder", "reason"),
+    [
+        ("start_exhausted_decoder", "too little memory"),
+        ("start_missing_decoder", "nvJPEG does not work"),
+    ],
+)
+def test_a_device_that_cannot_decode_is_reported_once(
+    job: EmbeddingJob, tmp_path: Path, decoder: str, reason: str
+) -> None:
+    folder = tmp_path / "works"
+    folder.mkdir()
+    for number in range(48):
+        Image.new("RGB", (900, 700), (5 * number, 100, 0)).save(folder / f"{number:03}.jpg")
+    useless = replace(job, jpeg_decoder=f"support.jpeg_decoders:{decoder}")
+    pool = ReplicaPool(useless, make_environments(2))
+    pool.start_engines()
+    events = list(pool.run(list_works(folder), 8))
+    assert all(replica.answer_count for replica in pool._replicas)
+    pool.close()
+    problems = [event for event in events if isinstance(event, DecodingOnCpu)]
+    assert len(problems) == 1
+    assert reason in problems[0].reason
+    results = [each.result for event in events if isinstance(event, list) for each in event]
+    assert len(results) == 48
+    assert all(isinstance(result, EmbeddedPicture) for result in results)
+    assert pool.gpu_decoded_count == 0
+
+
+class ScriptedScaler(EngineScaler):
+    """Runs 2 engines, then 3, and 1 once all 3 embed."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 3, 10**9)
+        self.highest_ready = 0
+
+    def observe(self, done: int, ready: int, batch_size: int) -> int:
+        self.highest_ready = max(self.highest_ready, ready)
+        if self.limit == 3:
+            self.count = 3 if self.highest_ready < 3 else 1
+        return self.count
+
+
+def supply_works(folder: Path, is_enough: Callable[[], bool]) -> Iterator[FileTask]:
+    """Yield the same files again and again until it is enough, and then some more."""
+    for number in range(20):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+    works = list_works(folder)
+    while not is_enough():
+        yield from works
+        time.sleep(0.02)  # Leave the cores to the process that starts meanwhile.
+    yield from 20 * works
+
+
+def run_with_scaler(
+    pool: ReplicaPool, folder: Path, is_enough: Callable[[], bool]
+) -> tuple[int, int]:
+    """Return how many files were supplied, and how many were embedded."""
+    supplied_count = embedded_count = 0
+
+    def count_supplied() -> Iterator[FileTask]:
+        nonlocal supplied_count
+        for task in supply_works(folder, is_enough):
+            supplied_count += 1
+            yield task
+
+    for event in pool.run(count_supplied(), 8):
+        assert isinstance(event, list)
+        embedded_count += sum(isinstance(each.result, EmbeddedPicture) for each in event)
+    return supplied_count, embedded_count
+
+
+def test_workers_are_started_and_paused_as_the_scaler_decides(
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    scaler = ScriptedScaler()
+    pool = ReplicaPool(job, make_environments(3), scaler=scaler)
+    assert len(pool.start_engines()) == 2
+    supplied_count, embedded_count = run_with_scaler(
+        pool, tmp_path_factory.mktemp("works"), lambda: scaler.highest_ready == 3
+    )
+    assert embedded_count == supplied_count
+    assert [each.is_paused for each in pool._replicas] == [False, True, True]
+    assert pool.active_count == 1
+    pool.close()
+
+
+class PausingScaler(EngineScaler):
+    """Runs 2 engines, and 1 once both embed. Then it lets the other one die."""
+
+    def __init__(self, may_die: Path) -> None:
+        super().__init__(2, 2, 10**9)
+        self._may_die = may_die
+
+    def observe(self, done: int, ready: int, batch_size: int) -> int:
+        if ready == 2 and done:
+            self.count = 1
+        elif self.count == 1:
+            self._may_die.touch()
+        return self.count
+
+
+def test_a_paused_worker_continues_if_the_other_one_ends(
+    job: EmbeddingJob, many: list[FileTask], tmp_path: Path
+) -> None:
+    """The worker that embeds dies, and its engine does not start again."""
+    may_die = tmp_path / "may_die"
+    mortal = replace(
+        job, engine="test_replicas:MortalInSomePlaces", arguments={"may_die": str(may_die)}
+    )
+    environments = [*make_environments(1, MORTAL="1"), *make_environments(1)]
+    pool = ReplicaPool(mortal, environments, scaler=PausingScaler(may_die))
+    pool.start_engines()
+    files = 5 * many
+    outcomes = [each for event in pool.run(files, 8) if isinstance(event, list) for each in event]
+    pool.close()
+    assert may_die.exists()
+    assert Counter(outcome.task for outcome in outcomes) == Counter(files)
+
+
+def test_a_worker_that_does_not_start_limits_the_scaler(
+    job: EmbeddingJob, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The others continue, and no more workers are tried."""
+    scaler = ScriptedScaler()
+    environments = [*make_environments(2), *make_environments(1, REFUSES="1")]
+    here = replace(job, engine="test_replicas:RefusingInSomePlaces")
+    pool = ReplicaPool(here, environments, scaler=scaler)
+    pool.start_engines()
+    supplied_count, embedded_count = run_with_scaler(
+        pool, tmp_path_factory.mktemp("works"), lambda: scaler.limit == 2
+    )
+    assert embedded_count == supplied_count
+    assert pool.active_count == len(pool._replicas) == 2
+    pool.close()

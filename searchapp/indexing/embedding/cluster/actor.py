@@ -22,12 +22,9 @@ from searchapp.indexing.embedding.count_engines import count_engines_on_gpu
 from searchapp.indexing.embedding.log_relay import LogEntry
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.pipeline import Pipeline
-from searchapp.indexing.embedding.replicas import (
-    ANSWER_TIMEOUT_S,
-    START_TIMEOUT_FACTOR,
-    TIMEOUT_PER_FILE_S,
-)
+from searchapp.indexing.embedding.replicas import ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S
 from searchapp.indexing.embedding.worker import EmbeddingJob, load_engine_class
+from searchapp.indexing.embedding.worker_process import START_TIMEOUT_FACTOR
 from searchapp.models import ModelSpec
 
 
@@ -42,6 +39,7 @@ class BatchAnswer:
     started_at: float | None = None  # when the engine ran and had the batch, by time.time
     error: Mapping[str, Any] | None = None  # from error_to_dict
     logs: Sequence[LogEntry] = ()  # log records since the last answer
+    decoder_problem: str | None = None  # why the GPU decodes no more pictures
 
 
 class Embedder:
@@ -66,6 +64,7 @@ class Embedder:
             max_megapixels=job.max_megapixels,
             threads=job.threads,
             decode_timeout_s=job.decode_timeout_s,
+            start_jpeg_decoder=job.start_jpeg_decoder,
         )
         if job.starts_early:
             self._pipeline.start_engine()
@@ -101,6 +100,7 @@ class Embedder:
             dict(self._pipeline.take_stage_seconds()),
             time.time() - elapsed_s,
             logs=self._logs.take_entries(),
+            decoder_problem=self._pipeline.take_decoder_problem(),
         )
 
     def _make_error_answer(self, error: SearchAppError) -> BatchAnswer:

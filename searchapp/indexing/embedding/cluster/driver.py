@@ -28,9 +28,10 @@ from searchapp.indexing.embedding.cluster.capacity import measure_capacity
 from searchapp.indexing.embedding.cluster.connection import connect_to_ray
 from searchapp.indexing.embedding.cluster.spool import Spool
 from searchapp.indexing.embedding.outcomes import Outcome
+from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.suspects import MAX_DEATHS_PER_FILE, blame_file
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.types import EngineStarting
+from searchapp.types import DecodingOnCpu, EngineStarting
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +77,12 @@ class Cluster:
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
         self.file_count_by_node: Counter[str] = Counter()
         self.answered_engines: set[tuple[str, int]] = set()  # node, process
+        self._has_reported_decoder_problem = False
 
-    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | EngineStarting]:
+    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
         """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
-        EngineStarting is yielded first.
+        EngineStarting is yielded first, and DecodingOnCpu if a GPU decodes no more pictures.
         Raises EngineError or ModelError if no engine starts, or if the cluster is lost.
         """
         yield EngineStarting(self._job.spec.name)
@@ -95,7 +97,7 @@ class Cluster:
         finally:
             spool.close()
 
-    def _embed_one_by_one(self, spool: Spool) -> Iterator[list[Outcome]]:
+    def _embed_one_by_one(self, spool: Spool) -> Iterator[list[Outcome] | StartEvent]:
         """Embed the first remaining files one by one, each alone in the process of an engine.
 
         If such a process ends, its file is the cause. A file that ends MAX_DEATHS_PER_FILE
@@ -125,10 +127,13 @@ class Cluster:
         """Return how many lost batches a pass tolerates; one more lost batch ends the pass."""
         return MAX_LOST_BATCHES_PER_ENGINE * max(2, self._capacity.engines)
 
-    def _run_pass(self, spool: Spool, size: int, end: int | None = None) -> Iterator[list[Outcome]]:
+    def _run_pass(
+        self, spool: Spool, size: int, end: int | None = None
+    ) -> Iterator[list[Outcome] | StartEvent]:
         """Embed the remaining files once; the files of lost batches remain for the next pass.
 
         end: embed only files with numbers below `end`, each alone, and tolerate every lost batch.
+        The CPU decodes them, because the GPU's decoder may have ended the lost processes.
         """
         if not (count := spool.count_remaining(end)):
             return
@@ -144,9 +149,12 @@ class Cluster:
             for page in pages:
                 spool.touch()
                 for pickled_answer in page.column("answer"):
-                    outcomes = self._accept_answer(pickle.loads(pickled_answer.as_py()), spool)
-                    if outcomes:
+                    answer = pickle.loads(pickled_answer.as_py())
+                    if outcomes := self._accept_answer(answer, spool):
                         yield outcomes
+                    if answer.decoder_problem and not self._has_reported_decoder_problem:
+                        self._has_reported_decoder_problem = True
+                        yield DecodingOnCpu(f"{answer.decoder_problem} (on the node {answer.node})")
         except ray.exceptions.RayError as error:  # The next pass embeds what was lost.
             # A log record with the exception itself would keep the actors, and their cores.
             reason = summarize_error(error)
@@ -185,7 +193,11 @@ class Cluster:
             ).map_batches(
                 Embedder,
                 fn_constructor_args=(
-                    replace(self._job, threads=capacity.threads),
+                    replace(
+                        self._job,
+                        threads=capacity.threads,
+                        decode=self._job.decode if end is None else "cpu",
+                    ),
                     self._lookup_actor,
                 ),
                 batch_size=size,

@@ -1,0 +1,40 @@
+"""Read the segments of a JPEG, and find the end of its scans (ITU-T T.81, annex B)."""
+
+from __future__ import annotations
+
+import re
+
+EOI, SOS, DRI = 0xD9, 0xDA, 0xDD
+RESTARTS = range(0xD0, 0xD8)
+END_MARKER = bytes((0xFF, EOI))
+# Markers of segments that can follow a scan: DHT, SOS, DQT, DNL, DRI, APPn, COM.
+SEGMENTS_BEHIND_SCAN = {0xC4, SOS, 0xDB, 0xDC, DRI, *range(0xE0, 0xF0), 0xFE}
+# In entropy-coded data, FF 00 is a byte of data, FF FF fills, and FF D0 to FF D7 are restarts.
+MARKER_PATTERN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+
+def read_segment(
+    data: bytes, position: int, *, is_behind_scan: bool = False
+) -> tuple[int, bytes, int] | None:
+    """Return a segment at a position: marker, content, and end; None if there is none."""
+    while data[position : position + 2] == b"\xff\xff":  # fill bytes
+        position += 1
+    head = data[position : position + 4]
+    if len(head) < 4 or head[0] != 0xFF:
+        return None
+    if is_behind_scan and head[1] not in SEGMENTS_BEHIND_SCAN:
+        return None
+    length = int.from_bytes(head[2:], "big")
+    end = position + 2 + length
+    if length < 2 or end > len(data):
+        return None
+    return head[1], data[position + 4 : end], end
+
+
+def find_scan_end(data: bytes, position: int) -> int:
+    """Return the offset of the marker that ends the entropy-coded data at a position.
+
+    Return the size of the data if no marker ends it.
+    """
+    found = MARKER_PATTERN.search(data, position)
+    return found.start() if found else len(data)
