@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import faiss
 import numpy as np
 import pytest
 from support.vectors import DIMENSIONS, FilledCatalog
@@ -32,7 +33,11 @@ def index(
     opened = Indexes(folder, store.catalog).open_index(store.collection)
     assert isinstance(opened, VectorIndex)
     assert opened.kind == request.param
+    # On a busy machine, threads that wait for one another take 30 times as long.
+    threads = faiss.omp_get_max_threads()
+    FaissIndex.set_thread_count(1)
     yield opened
+    FaissIndex.set_thread_count(threads)
     store.close()
 
 
