@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,9 @@ from searchapp.vectors.faiss_files.training import compute_sample_size, train_in
 from searchapp.vectors.packing import Ids, Vectors
 
 MIN_PROBES = 112  # Measured: fewer probes lose recall in an index with few lists.
+# Several threads gain little in a small search. On a busy machine, they wait for each other: 20,000
+# vectors of 256 dimensions took 14 ms with two threads, and 1.6 ms with one.
+MIN_PARALLEL_PRODUCTS = 20_000_000  # of numbers
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
 
@@ -158,7 +162,9 @@ class FaissIndex:
                 *map(_get_pointer, (lists, distances, scores, ids)), False, parameters,
             )  # fmt: skip
         else:
-            scores, ids = index.search(queries, count, params=parameters)
+            is_small = self.is_exact and queries.size * len(self) < MIN_PARALLEL_PRODUCTS
+            with _use_one_thread() if is_small else nullcontext():
+                scores, ids = index.search(queries, count, params=parameters)
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
@@ -189,6 +195,19 @@ class FaissIndex:
             writer = ChecksumWriter(opened)
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(writer.write))
             writer.finish()
+
+
+@contextmanager
+def _use_one_thread() -> Iterator[None]:
+    """Let FAISS use one thread for the calls of this thread."""
+    import faiss
+
+    count = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(count)
 
 
 def _get_utf8_path(file: Path, descriptor: int) -> str:
