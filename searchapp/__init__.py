@@ -33,6 +33,7 @@ from searchapp.types import (
     Region,
     RunSummary,
     SearchOptions,
+    SearchQuestion,
     Term,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "RunSummary",
     "SearchAppError",
     "SearchOptions",
+    "SearchQuestion",
     "Term",
     "UnsupportedModality",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,19 +13,20 @@ from searchapp.catalog import Catalog, raise_library_errors, wrap_sqlite_errors
 from searchapp.duplicates.review_store import ReviewStore
 from searchapp.engines import Engine
 from searchapp.engines.reranker import RerankerHolder, StartReranker
+from searchapp.errors import SearchAppError
 from searchapp.files.library_folder import resolve_library_folder
 from searchapp.files.link_folder import LinkChanges
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.embedding.choose_engines import EngineChoice, EngineHolder, StartEngines
 from searchapp.indexing.indexer import Indexer
 from searchapp.models import ModelSpec, select_collection
-from searchapp.search.hit_list import sort_hits
 from searchapp.search.library_reader import LibraryReader
-from searchapp.search.query_part import QueryPart
+from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.search.saved_searches import SavedSearches
 from searchapp.search.search import search
 from searchapp.search.search_calls import DirectCalls, run_without_waiting
+from searchapp.search.search_together import MAX_SEARCHES, answer_together, sort_result
 from searchapp.types import (
     ComparisonStarted,
     DuplicateOptions,
@@ -51,6 +52,7 @@ from searchapp.types import (
     RestoreResult,
     SavedSearch,
     SearchOptions,
+    SearchQuestion,
     SearchResult,
     SidecarChange,
     SidecarNaming,
@@ -230,7 +232,22 @@ class Library:
         if not terms and not examples:
             terms = [Term(Query())]
         parts = [QueryPart.from_term(term) for term in terms]
-        return self._run_search(parts, options, one_prompt=True, examples=examples)
+        return self._run_search(PreparedSearch(parts, list(examples), options, one_prompt=True))
+
+    def find_many(
+        self, questions: Iterable[SearchQuestion]
+    ) -> Iterator[SearchResult | SearchAppError]:
+        """Yield the result of find() for each question, or the error that it would raise.
+
+        Questions share calls of the engine and of the index, so that many are faster together.
+        Raises EngineError and LibraryError, because the next questions would fail too.
+        """
+        calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
+        iterator = iter(questions)
+        while batch := list(islice(iterator, MAX_SEARCHES)):
+            with wrap_sqlite_errors(self.folder):
+                outcomes = run_without_waiting(answer_together(calls, batch))
+            yield from outcomes
 
     @raise_library_errors
     def find_saved(self, name: str, changes: Mapping[str, Any] = {}) -> SearchResult:
@@ -239,10 +256,7 @@ class Library:
         changes: options of SearchOptions that replace those of the saved search. Also raises
         QueryError if there is no such saved search.
         """
-        prepared = self.saved.prepare(name, changes)
-        return self._run_search(
-            prepared.parts, prepared.options, one_prompt=False, examples=prepared.examples
-        )
+        return self._run_search(self.saved.prepare(name, changes))
 
     @raise_library_errors
     def find_tags(
@@ -289,20 +303,15 @@ class Library:
         """
         return self.saved.sync_links(search, self.find_saved(search.name).hits)
 
-    def _run_search(
-        self,
-        parts: Sequence[QueryPart],
-        options: SearchOptions,
-        *,
-        one_prompt: bool,
-        examples: Sequence[Example],
-    ) -> SearchResult:
+    def _run_search(self, prepared: PreparedSearch) -> SearchResult:
         calls = DirectCalls(self.reader, self._engines.get, self._rerankers)
         result = run_without_waiting(
-            search(calls, parts, options, one_prompt=one_prompt, examples=examples)
-        )
-        order = options.sort if parts or examples else "date"
-        return replace(result, hits=tuple(sort_hits(result.hits, order)))
+            search(
+                calls, prepared.parts, prepared.options, one_prompt=prepared.one_prompt,
+                examples=prepared.examples,
+            )
+        )  # fmt: skip
+        return sort_result(result, prepared)
 
     def similar(self, image_id: int, options: SearchOptions = SearchOptions()) -> list[Hit]:
         """Return the hits nearest to an indexed image, the image itself first. Starts no engine."""

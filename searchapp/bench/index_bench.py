@@ -89,9 +89,10 @@ class IndexBench:
 
     def count_vectors(self) -> int:
         """Return the number of vectors in the collection."""
-        return self._read_extent().count
+        return self.read_extent().count
 
-    def _read_extent(self) -> EmbeddingExtent:
+    def read_extent(self) -> EmbeddingExtent:
+        """Return the extent of the embeddings of the collection."""
         return call_with_catalog(
             self.catalog_file, lambda c: c.get_embeddings(self.collection).read_extent()
         )
@@ -104,15 +105,15 @@ class IndexBench:
         chosen: FAISS factory strings of the index types; if empty, choose_kinds chooses them.
         filters: also measure filtered queries.
         """
-        extent = self._read_extent()
+        extent = self.read_extent()
         count = extent.count
         truth_ids: list[list[int]] = []
         selections = self._draw_filter_ids() if filters else ()
         truth_by_filter: list[list[list[int]]] = []
         for kind in (choose_index.EXACT, *(chosen or self.choose_kinds(count))):
             yield BenchStage(f"building the index {kind} from {format_count(count, 'vector')}")
-            file, build_s = _run_in_process(
-                _build_index_file, self.catalog_file, self.collection, kind, self.folder
+            file, build_s = run_in_process(
+                build_index_file, self.catalog_file, self.collection, kind, self.folder
             )
             yield BenchStage(f"querying {kind}")
             is_exact = kind == choose_index.EXACT
@@ -120,7 +121,7 @@ class IndexBench:
                 file, kind, self.catalog_file, extent.last_id, self.queries, self.warmup_queries,
                 (1.0,) if is_exact else EFFORTS, selections,
             )  # fmt: skip
-            result = _run_in_process(probe_index, job)
+            result = run_in_process(probe_index, job)
             files = [each for each in (file, get_vector_file(file)) if each.exists()]
             disk_mb = sum(each.stat().st_size for each in files) / 1e6
             for each in files:
@@ -132,8 +133,8 @@ class IndexBench:
             for share, timings, truth in zip(
                 FILTER_SHARES, result.timings_by_filter, truth_by_filter, strict=False
             ):
-                p50, p95 = _compute_percentiles_ms(timings, 50, 95)
-                recall = _compute_recall(timings.found_ids, truth)
+                p50, p95 = compute_percentiles_ms(timings, 50, 95)
+                recall = compute_recall(timings.found_ids, truth)
                 yield FilteredRow(kind, share, recall, p50, p95, min(map(len, timings.found_ids)))
 
     def measure_upkeep(self) -> Iterator[BenchStage | UpkeepRow]:
@@ -171,15 +172,15 @@ class IndexBench:
         timings = result.timings_by_effort[1.0]
         curve = tuple(
             (
-                _compute_recall(effort_timings.found_ids, truth, self.query_ids),
-                _compute_percentiles_ms(effort_timings, 50)[0],
+                compute_recall(effort_timings.found_ids, truth, self.query_ids),
+                compute_percentiles_ms(effort_timings, 50)[0],
             )
             for effort_timings in result.timings_by_effort.values()
         )
-        p50, p95, p99 = _compute_percentiles_ms(timings, 50, 95, 99)
+        p50, p95, p99 = compute_percentiles_ms(timings, 50, 95, 99)
         return IndexRow(
-            kind, _compute_recall(timings.found_ids, truth, self.query_ids), p50, p95, p99,
-            _compute_percentiles_ms(result.warmup, 50)[0],
+            kind, compute_recall(timings.found_ids, truth, self.query_ids), p50, p95, p99,
+            compute_percentiles_ms(result.warmup, 50)[0],
             round(len(timings.latencies_s) / sum(timings.latencies_s), 1), round(result.qps_all, 1),
             round(result.memory_mb, 1), round(build_s, 1), round(result.open_s, 4),
             round(disk_mb, 1), curve,
@@ -209,7 +210,7 @@ def add_vectors(catalog: Catalog, collection: Collection, vectors: Vectors) -> N
         )
 
 
-def _build_index_file(
+def build_index_file(
     catalog: Path, collection: Collection, kind: str, folder: Path
 ) -> tuple[Path, float]:
     """Build an index file; return the path of the file, and the build time in seconds.
@@ -236,7 +237,7 @@ def _build_index_file(
     return call_with_catalog(catalog, build), time.perf_counter() - started_at
 
 
-def _run_in_process(function: Callable[..., Result], *arguments: object) -> Result:
+def run_in_process(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a new process, to measure the memory of this call separately."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -251,7 +252,7 @@ def call_with_catalog(file: Path, use: Callable[[Catalog], Result]) -> Result:
         catalog.close()
 
 
-def _compute_recall(
+def compute_recall(
     found: list[list[int]], truth: list[list[int]], query_ids: Ids | None = None
 ) -> float:
     """Return the share of the true neighbors that were found, over all queries."""
@@ -263,7 +264,8 @@ def _compute_recall(
     return round(hit_count / expected_count, 4) if expected_count else 1.0
 
 
-def _compute_percentiles_ms(timings: QueryTimings, *percentiles: int) -> tuple[float, ...]:
+def compute_percentiles_ms(timings: QueryTimings, *percentiles: int) -> tuple[float, ...]:
+    """Return percentiles of the latencies in milliseconds."""
     return tuple(
         round(float(value) * 1000, 3) for value in np.percentile(timings.latencies_s, percentiles)
     )

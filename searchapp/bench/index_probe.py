@@ -73,7 +73,7 @@ def probe_index(job: ProbeJob) -> ProbeResult:
         return catalog.read_vectors(ids)
 
     list(fetch([1]))
-    memory_before_mb, started_at = _read_resident_memory_mb(), time.perf_counter()
+    memory_before_mb, started_at = read_resident_memory_mb(), time.perf_counter()
     index = VectorIndex.open(
         job.file, job.queries.shape[1], fetch=fetch, kind=job.kind, last_id=job.last_id
     )
@@ -85,7 +85,7 @@ def probe_index(job: ProbeJob) -> ProbeResult:
         index.search_effort = effort
         by_effort[effort] = _run_queries(index, job.queries, None)
         if effort == 1.0:
-            memory_mb = _read_resident_memory_mb() - memory_before_mb
+            memory_mb = read_resident_memory_mb() - memory_before_mb
     by_effort = dict(sorted(by_effort.items()))
     index.search_effort = 1.0
     by_filter = [_run_queries(index, job.queries, allowed) for allowed in job.filter_ids]
@@ -123,7 +123,7 @@ def _measure_all_threads_qps(index: VectorIndex, queries: Vectors) -> float:
     return count / (time.perf_counter() - started_at)
 
 
-def _read_resident_memory_mb() -> float:
+def read_resident_memory_mb() -> float:
     """Return the resident memory of this process in MB; without /proc, the peak value."""
     status = Path("/proc/self/statm")
     if status.exists():

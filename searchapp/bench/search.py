@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from searchapp.bench.bench_collections import make_library_bench, make_synthetic_bench
+from searchapp.bench.compare_peers import MissingPeer, PeerRow, compare_peers
 from searchapp.bench.index_bench import BenchStage, FilteredRow, IndexBench, IndexRow, UpkeepRow
 from searchapp.bench.synthetic_vectors import Shape
 from searchapp.vectors.faiss_files import choose_index
@@ -28,6 +29,7 @@ class SearchBenchOptions:
     filters: bool = False  # also measure filtered queries
     upkeep: bool = False  # also measure adding vectors; only for synthetic vectors
     scratch: Path | None = None  # folder for temporary files
+    peers: bool = False  # also compare with indexes of other libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class SearchBenchReport:
     rows: tuple[IndexRow, ...]  # the exact index first
     filters: tuple[FilteredRow, ...]
     upkeep: tuple[UpkeepRow, ...]
+    peers: tuple[PeerRow, ...] = ()  # searchapp's index first
+    missing_peers: tuple[MissingPeer, ...] = ()
 
 
 def measure_search(options: SearchBenchOptions) -> Iterator[BenchStage | SearchBenchReport]:
@@ -62,9 +66,14 @@ def measure_search(options: SearchBenchOptions) -> Iterator[BenchStage | SearchB
         dimensions, count = bench.collection.dimensions, bench.count_vectors()
         for kind in options.kinds:
             choose_index.validate_kind(kind, dimensions)
-        results = list[IndexRow | FilteredRow | UpkeepRow]()
+        results = list[IndexRow | FilteredRow | UpkeepRow | PeerRow | MissingPeer]()
         upkeep = bench.measure_upkeep() if options.upkeep and options.vectors is not None else ()
-        for result in chain(bench.measure_kinds(options.kinds, filters=options.filters), upkeep):
+        kinds = options.kinds
+        peers: Iterable[BenchStage | PeerRow | MissingPeer] = ()
+        if options.peers:
+            kinds = kinds or bench.choose_kinds(count)[:1]
+            peers = compare_peers(bench, kinds[0])
+        for result in chain(bench.measure_kinds(kinds, filters=options.filters), peers, upkeep):
             if isinstance(result, BenchStage):
                 yield result
             else:
@@ -75,4 +84,6 @@ def measure_search(options: SearchBenchOptions) -> Iterator[BenchStage | SearchB
             tuple(row for row in results if isinstance(row, IndexRow)),
             tuple(row for row in results if isinstance(row, FilteredRow)),
             tuple(row for row in results if isinstance(row, UpkeepRow)),
+            tuple(row for row in results if isinstance(row, PeerRow)),
+            tuple(row for row in results if isinstance(row, MissingPeer)),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from searchapp.cli.log_output import print_line, print_note
 from searchapp.types import (
@@ -34,16 +35,32 @@ def _format_match(match: Match) -> str:
     return match.by if match.by == "name" else f"{match.by}: {match.snippet}"
 
 
-def note_quality(answer: SearchResult, options: SearchOptions) -> None:
-    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits."""
+def note_quality(answer: SearchResult, options: SearchOptions, line_number: int = 0) -> None:
+    """Print a note if there are no hits, no good matches, or other reasons to doubt the hits.
+
+    line_number: of the question, in a file of questions.
+    """
+    start = f"line {line_number}: " if line_number else ""
+    for note in _list_notes(answer, options):
+        print_note(f"{start}{note}")
+
+
+def _list_notes(answer: SearchResult, options: SearchOptions) -> Iterator[str]:
     if answer.hits and answer.good is False:
-        print_note("no hit is a good match, by its score; --min-score auto hides such hits")
-    for warning in answer.warnings:
-        print_note(warning)
+        yield "no hit is a good match, by its score; --min-score auto hides such hits"
+    yield from answer.warnings
     if not answer.hits and not answer.warnings:
         if options.min_score == AUTO_MIN_SCORE and answer.good is False:
-            print_note("no good match")
+            yield "no good match"
         elif options.base_filter.has_conditions or options.min_score is not None or options.offset:
-            print_note("no picture matches the query within its filters and limits")
+            yield "no picture matches the query within its filters and limits"
         else:
-            print_note("no match")
+            yield "no match"
+
+
+def list_hit_values(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Return hits as objects of `query --json`."""
+    values = [hit.to_dict() for hit in hits]
+    for each in values:
+        del each["image_id"]  # An image id is valid in one library only.
+    return values

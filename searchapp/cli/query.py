@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -14,7 +14,8 @@ from searchapp.cli.filter_options import filter_options
 from searchapp.cli.log_output import LOG_OPTION_NAMES, is_engine_output_shown, print_note
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
-from searchapp.cli.print_hits import note_quality, print_hits
+from searchapp.cli.print_hits import list_hit_values, note_quality, print_hits
+from searchapp.cli.query_file import answer_file, refuse_options
 from searchapp.cli.query_terms import QuestionArguments, format_title
 from searchapp.cli.shared_options import (
     AppCommand,
@@ -42,9 +43,9 @@ from searchapp.types import MAX_RERANKED_HITS, RERANKED_HITS, SearchOptions, for
 
 # Options that are no part of a question: `saved add` has all others.
 OUTPUT_OPTIONS = LOG_OPTION_NAMES | {
-    "saved", "offset", "as_json", "json_object", "paths", "null", "html", "copy_to", "link_to",
-    "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine", "api_key",
-    "library",
+    "saved", "queries", "offset", "as_json", "json_object", "paths", "null", "html", "copy_to",
+    "link_to", "preview", "open_best", "trust_remote_code", "no_daemon", "keep_alive", "engine",
+    "api_key", "library",
 }  # fmt: skip
 DEFAULT_VALUES = {"--preview": "--preview=auto", "--rerank": f"--rerank={RERANKED_HITS}"}
 
@@ -151,6 +152,10 @@ class QueryCommand(AppCommand):
     "--saved", metavar="NAME", shell_complete=shell_completion.complete_saved,
     help="Run the saved search NAME; the options that you add replace those that it holds.",
 )  # fmt: skip
+@click.option(
+    "--queries", type=click.File("rb"), metavar="FILE|-",
+    help="Answer each line of FILE: a text, or a JSON object with a picture, filters or limits.",
+)  # fmt: skip
 @click.option("--open", "open_best", is_flag=True, help="Open the best hit in your picture viewer.")
 @model_option
 @collection_option
@@ -165,6 +170,7 @@ class QueryCommand(AppCommand):
 @library_option
 def command(
     saved: str | None,
+    queries: BinaryIO | None,
     as_json: bool,
     json_object: bool,
     paths: bool,
@@ -196,6 +202,7 @@ def command(
     searchapp query --preview "a red boat" --after 2021
     searchapp query --by text IMG_2201
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
+    searchapp query --queries questions.txt --json > answers.jsonl
 
     The first query starts a resident process in the background. It keeps the model loaded, so that
     later queries are fast. The process stops after --keep-alive minutes without requests, or by
@@ -213,6 +220,13 @@ def command(
         "notify": print_note,
         "start_reranker": announce_reranker(choice),
     }
+    if queries is not None:
+        refuse_options(click.get_current_context())
+        base_options = SearchOptions(**arguments)
+        answer_file(
+            queries, base_options, config, start_until_exit(choice), answering, as_json=as_json
+        )
+        return
     if saved is None:
         examples = question.build_examples()
         query = question.build_query(can_be_empty=bool(examples))
@@ -241,9 +255,7 @@ def command(
     if open_best and hits:
         open_in_viewer(local_file(hits[0]))
     if as_json or json_object:
-        found = [hit.to_dict() for hit in hits]
-        for each in found:
-            del each["image_id"]  # An image id is valid in one library only.
+        found = list_hit_values(hits)
         print_json({"good_match": answer.good, "hits": found} if json_object else found)
     elif paths or null:
         for hit in hits:

@@ -126,13 +126,14 @@ def iter_fused_pages(
     selection: Selection | None,
     texts: TextMatches | None,
     fetch: FetchVectors,
+    first_found: RankedPage | None = None,
 ) -> Iterator[FusedPage]:
     """Yield all matches in pages, best first; each match occurs once.
 
-    fetch: returns the stored vectors of embeddings.
+    fetch: returns the stored vectors of embeddings. first_found: see iter_ranked_pages.
     The pages are the same for every count and offset: see ranked_pages.py.
     """
-    pages = iter_ranked_pages(index, vector, selection)
+    pages = iter_ranked_pages(index, vector, selection, first_found=first_found)
     if texts is None or not (texts.levels or len(texts.place_ids)):
         for page in pages:
             yield FusedPage(page, frozenset(id for id, _ in page), is_by_score=True)

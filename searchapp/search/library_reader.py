@@ -20,11 +20,12 @@ from searchapp.catalog import (
     wrap_sqlite_errors,
 )
 from searchapp.engines import Vector
-from searchapp.errors import PictureError, QueryError
+from searchapp.errors import PictureError, QueryError, SearchAppError
 from searchapp.files import storage
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
 from searchapp.search.hit_list import make_hit, sort_hits
+from searchapp.search.nearest_together import NearestQuestion, find_nearest_together
 from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
 from searchapp.types import (
     Area,
@@ -173,6 +174,13 @@ class LibraryReader:
         Raises QueryError if the filter is invalid, or min_score is "auto" without a judge.
         """
         return self._ranking.find_nearest(collection, vector, options, kind, text, left_out)
+
+    @raise_library_errors
+    def find_nearest_together(
+        self, questions: Sequence[NearestQuestion]
+    ) -> list[SearchResult | SearchAppError]:
+        """Return the result of find_nearest for each question, or its error."""
+        return find_nearest_together(self._ranking, self._indexes, questions)
 
     @raise_library_errors
     def find_by_text(self, text: TextQuery, options: SearchOptions) -> SearchResult:

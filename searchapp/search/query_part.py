@@ -1,10 +1,10 @@
-"""QueryPart: one term of a search, with what its caller knows of its picture."""
+"""The question of a search, as search.search() takes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from searchapp.types import Query, Term
+from searchapp.types import Example, Query, SearchOptions, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +27,13 @@ class QueryPart:
         return cls(
             term.query, image_id=image if isinstance(image, int) else None, weight=term.weight
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSearch:
+    """A search for search.search(): its question, its examples and its options."""
+
+    parts: list[QueryPart]
+    examples: list[Example]
+    options: SearchOptions
+    one_prompt: bool = False

@@ -20,9 +20,11 @@ def iter_ranked_pages(
     vector: Vector,
     selection: Selection | None,
     first_count: int = FIRST_PAGE_MATCHES,
+    first_found: RankedPage | None = None,
 ) -> Iterator[RankedPage]:
     """Yield all matches in pages, nearest first; matches with equal scores by ascending id.
 
+    first_found: the first_count nearest matches, if they are already known.
     Each match occurs once. The last score of a page may have more matches than were found.
     Then all matches with this score are moved to the next page, so that they are sorted correctly.
 
@@ -32,10 +34,10 @@ def iter_ranked_pages(
     match_limit = index.estimate_max_matches(selection)
     requested_count, seen = min(first_count, match_limit), set[int]()
     while requested_count:
-        found = sorted(
-            index.search(vector, requested_count, selection),
-            key=lambda match: (-match[1], match[0]),
-        )
+        if first_found is None:
+            first_found = index.search(vector, requested_count, selection)
+        found = sorted(first_found, key=lambda match: (-match[1], match[0]))
+        first_found = None
         has_more = requested_count < match_limit and len(found) == requested_count
         page = [
             (id, score)

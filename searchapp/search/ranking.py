@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import or_
 from pathlib import Path
@@ -45,6 +45,14 @@ logger = logging.getLogger(__name__)
 MAX_JUDGED_HITS = 10  # The result has a good match if one of this many best hits is good.
 
 
+@dataclass(frozen=True, slots=True)
+class SearchedAhead:
+    """First steps of a search that are done: the selection, and the nearest matches in it."""
+
+    selection: Selection | None
+    matches: RankedPage  # as many as the first page of a ranking has
+
+
 class Ranking:
     """Find the images of a collection nearest to a vector that match the filter and the score."""
 
@@ -61,10 +69,14 @@ class Ranking:
         kind: QueryKind | None,
         text: TextQuery | None = None,
         left_out: frozenset[int] = frozenset(),
+        ahead: SearchedAhead | None = None,
     ) -> SearchResult:
-        """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
+        """Return the hits nearest to a vector: see LibraryReader.find_nearest.
+
+        ahead: the selection and the first matches, if they are already known.
+        """
         index = self._indexes.open_index(collection)
-        selection = self._select(collection, options, text)
+        selection = ahead.selection if ahead else self.select(collection, options, text)
         texts = None
         if text is not None and not text.is_empty:
             texts = find_text_matches(
@@ -77,7 +89,8 @@ class Ranking:
             raise QueryError(_explain_no_judge(kind))
         min_score = options.min_score if isinstance(options.min_score, (int, float)) else -np.inf
         hits, has_good_match = self._make_hit_list(options, texts), None
-        for page in iter_fused_pages(index, vector, selection, texts, self._catalog.read_vectors):
+        fetch, first_found = self._catalog.read_vectors, ahead.matches if ahead else None
+        for page in iter_fused_pages(index, vector, selection, texts, fetch, first_found):
             matches = [match for match in page.matches if match[0] not in left_out]
             kept = [match for match in matches if round(match[1], SCORE_DIGITS) >= min_score]
             # Nearly all later matches have lower scores.
@@ -110,7 +123,7 @@ class Ranking:
         self, collection: Collection, text: TextQuery, options: SearchOptions
     ) -> SearchResult:
         """Return the hits whose texts contain the words: see LibraryReader.find_by_text."""
-        selection = self._select(collection, options, None)
+        selection = self.select(collection, options, None)
         texts = find_text_matches(
             self._catalog, collection, text, selection, MAX_TEXT_IMAGES, drop_frequent=False
         )
@@ -141,7 +154,7 @@ class Ranking:
             located[id] = replace(image, files=tuple(files))
         return located
 
-    def _select(
+    def select(
         self, collection: Collection, options: SearchOptions, text: TextQuery | None
     ) -> Selection | None:
         """Return the embeddings that match the filter and contain the phrases; None: all."""

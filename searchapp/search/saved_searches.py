@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from searchapp.files.enter_path import enter_path, resolve_if_exists, shorten_pa
 from searchapp.files.link_folder import LinkChanges, LinkFolder
 from searchapp.files.path_forms import is_url
 from searchapp.models import select_collection
-from searchapp.search.query_part import QueryPart
+from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.search.ranking import resolve_filter_folder
 from searchapp.types import (
     Example,
@@ -35,15 +35,6 @@ from searchapp.types.valid_text import check_text
 
 logger = logging.getLogger(__name__)
 PICTURE_OF_LIBRARY = "the picture of the library"  # its file is not read
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedSearch:
-    """A saved search for search.search(): its question, its examples and its options."""
-
-    parts: list[QueryPart]
-    examples: list[Example]
-    options: SearchOptions
 
 
 class SavedSearches:

@@ -21,6 +21,7 @@ from searchapp.models.starter_words import explain_unknown_words
 from searchapp.search import query_vector, reranking
 from searchapp.search.feedback import FoundExample, find_examples
 from searchapp.search.good_match import CalibrationPace, get_query_kind, log_slow_model
+from searchapp.search.nearest_together import NearestQuestion
 from searchapp.search.original_files import read_image
 from searchapp.search.query_part import QueryPart
 from searchapp.search.search_calls import SearchCalls
@@ -127,8 +128,8 @@ async def find_hits(
     left_out = frozenset[int]()
     if not options.include_examples:
         left_out = left_out.union(*(each.embedding_ids for each in found))
-    result = await calls.read_library(
-        lambda reader: reader.find_nearest(collection, vector, options, kind, text, left_out)
+    result = await calls.find_nearest(
+        NearestQuestion(collection, vector, options, kind, text, left_out)
     )
     if result.hits and result.hits[0].has_text_match:
         return result  # The words occur in the names or captions of the best hit.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.engines.reranker import RerankerHolder, RerankQuestion
+from searchapp.errors import SearchAppError
 from searchapp.models import ModelSpec
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
-from searchapp.types import Query
+from searchapp.search.nearest_together import NearestQuestion
+from searchapp.types import Query, SearchResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -43,6 +45,9 @@ class SearchCalls(Protocol):
         self, spec: ModelSpec, inputs: Sequence[EngineInput]
     ) -> list[Vector | Refusal]:
         """Embed inputs with the engine of a model: see Engine.embed."""
+
+    async def find_nearest(self, question: NearestQuestion) -> SearchResult:
+        """Return the hits nearest to a vector: see LibraryReader.find_nearest."""
 
     async def start_reranker(self, name: str | None) -> ModelSpec:
         """Start a reranker unless it runs; return its model. None: the default reranker.
@@ -94,6 +99,10 @@ class DirectCalls:
         """Embed inputs on this thread."""
         return self._get_engine(spec).embed(inputs)
 
+    async def find_nearest(self, question: NearestQuestion) -> SearchResult:
+        """Search the index on this thread."""
+        return take_result(*self._reader.find_nearest_together([question]))
+
     async def start_reranker(self, name: str | None) -> ModelSpec:
         """Start a reranker, and wait until it runs."""
         return self._rerankers.get(name).spec
@@ -103,6 +112,13 @@ class DirectCalls:
     ) -> list[float | Refusal]:
         """Score pictures on this thread."""
         return self._rerankers.get(name).score(question, pictures)
+
+
+def take_result(outcome: SearchResult | SearchAppError) -> SearchResult:
+    """Return a result of find_nearest_together, or raise the error that it is."""
+    if isinstance(outcome, SearchAppError):
+        raise outcome
+    return outcome
 
 
 def run_without_waiting(coroutine: Coroutine[Any, Any, Result]) -> Result:

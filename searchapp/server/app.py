@@ -36,6 +36,7 @@ from searchapp.server.routes import (
     process,
     saved,
     search,
+    searches,
 )
 from searchapp.server.service import Service
 from searchapp.server.start_options import EngineOrigin, check_engine, read_keep_alive
@@ -50,8 +51,8 @@ STATUS_PATHS = frozenset(
 VERSION_CHECKED_PATHS = frozenset(f"{API_PREFIX}/{name}" for name in ("search", "embed", "count"))
 # The page is last, because its route /{name} matches /healthz and /metrics too.
 ROUTERS = (
-    search.router, saved.router, duplicates.router, map.router, jobs.router, engine.router,
-    images.router, library.router, desktop.router, process.router, page.router,
+    search.router, searches.router, saved.router, duplicates.router, map.router, jobs.router,
+    engine.router, images.router, library.router, desktop.router, process.router, page.router,
 )  # fmt: skip
 
 

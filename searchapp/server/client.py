@@ -12,25 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from searchapp.errors import (
-    EngineError,
-    QueryError,
-    SearchAppError,
-    error_from_dict,
-)
-from searchapp.files import fetch_url
+from searchapp.errors import EngineError, SearchAppError, error_from_dict
 from searchapp.files.library_folder import require_library
 from searchapp.server.resident_lock import (
     LockHolder,
     ResidentUnavailableError,
     read_lock_holder,
 )
-from searchapp.server.search_fields import (
-    build_example_fields,
-    build_search_fields,
-    format_options,
-    name_picture_field,
-)
+from searchapp.server.search_fields import SearchForm, format_options
 from searchapp.server.socket_path import log_path
 from searchapp.server.start_options import make_option_headers
 from searchapp.server.start_resident import ResidentConfig, ensure_running
@@ -41,6 +30,7 @@ from searchapp.types import (
     Query,
     SavedSearch,
     SearchOptions,
+    SearchQuestion,
     SearchResult,
     Term,
 )
@@ -70,17 +60,8 @@ def search(
     Raises the errors of Library.find, and EngineError if the process does not start.
     """
     require_library(config.library_folder)
-    terms = [Term(query)] if isinstance(query, Query) else query
-    is_empty = not terms and not examples
-    if is_empty or any(term.query.modality is None for term in terms):
-        raise QueryError("nothing to look for; give a text, --image FILE, or both")
-    body = build_search_fields(terms, options) | build_example_fields(examples)
-    pictures = {
-        name_picture_field(number): fetch_url.read_query_image(term.query.image)
-        for number, term in enumerate(terms)
-        if isinstance(term.query.image, (str, Path))
-    }
-    return _post_search(config, body, pictures, terms, notify)
+    request = SearchForm.read(SearchQuestion(query, options, examples))
+    return _post_search(config, request.body, request.pictures, request.terms, notify)
 
 
 def search_saved(
@@ -122,8 +103,20 @@ def _post_search(
     notify: Callable[[str], None],
 ) -> SearchResult:
     """Post a search to the resident process; terms: its query, for the messages of errors."""
+    return read_result(post_form(config, "search", body, pictures, terms, notify))
+
+
+def post_form(
+    config: ResidentConfig,
+    name: str,
+    body: dict[str, Any],
+    pictures: dict[str, bytes],
+    terms: Sequence[Term],
+    notify: Callable[[str], None],
+) -> dict[str, Any]:
+    """Post fields to a route of the resident process; return the answer, or raise its error."""
     try:
-        status, answer = request_resident(config, f"{API_PREFIX}/search", body, pictures, notify)
+        status, answer = request_resident(config, f"{API_PREFIX}/{name}", body, pictures, notify)
     except ResidentDiedError as error:
         raise EngineError(
             f"{error}. Its log is {log_path(config.library_folder)}. Use --no-daemon to search "
@@ -131,6 +124,11 @@ def _post_search(
         ) from error
     if status != 200:
         raise read_error(answer, terms)
+    return answer
+
+
+def read_result(answer: Mapping[str, Any]) -> SearchResult:
+    """Return the result in an answer to a search."""
     hits = tuple(
         Hit.from_dict({**hit_fields, "image_id": hit_fields["id"]}) for hit_fields in answer["hits"]
     )

@@ -22,7 +22,13 @@ from searchapp.errors import (
 )
 from searchapp.server.background_jobs import TooManyJobsError
 from searchapp.server.guard import MAX_LOGGED_PATH_CHARACTERS
-from searchapp.server.problems import PROBLEM_MEDIA_TYPE, PROBLEM_SCHEMA, make_problem
+from searchapp.server.problems import (
+    PROBLEM_MEDIA_TYPE,
+    PROBLEM_SCHEMA,
+    explain_fields,
+    make_problem,
+    summarize_fields,
+)
 from searchapp.server.request_models import UNKNOWN_FIELD_MESSAGE
 from searchapp.server.threaded_calls import Starting
 
@@ -105,18 +111,8 @@ async def _answer_invalid_fields(request: Request, error: Exception) -> Response
     can hold, or 64 MiB long.
     """
     assert isinstance(error, RequestValidationError)
-    fields = [{key: field[key] for key in ("type", "loc", "msg")} for field in error.errors()]
-    for field in fields:
-        if field["type"] == "extra_forbidden":
-            field["msg"] = UNKNOWN_FIELD_MESSAGE
-    detail = "; ".join(f"{_name_field(field['loc'])}: {field['msg']}" for field in fields)
-    return make_problem_response(422, detail, {"errors": fields})
-
-
-def _name_field(location: tuple[int | str, ...]) -> int | str:
-    if len(location) > 1 and isinstance(location[-1], int):
-        return f"{location[-2]}[{location[-1]}]"
-    return location[-1] if location else "the request"
+    fields = explain_fields(error.errors(), UNKNOWN_FIELD_MESSAGE)
+    return make_problem_response(422, summarize_fields(fields), {"errors": fields})
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -49,3 +49,26 @@ def make_problem(status: int, detail: str, details: Mapping[str, Any] | None = N
         "detail": detail,
     }
     return json.dumps(values).encode("ascii")
+
+
+def explain_fields(errors: Iterable[Mapping[str, Any]], unknown_field: str) -> list[dict[str, Any]]:
+    """Return what is wrong (msg) with which field (loc), without the values of the fields.
+
+    errors: as pydantic returns them. unknown_field: the message for a field that does not exist.
+    """
+    fields = [{key: field[key] for key in ("type", "loc", "msg")} for field in errors]
+    for field in fields:
+        if field["type"] == "extra_forbidden":
+            field["msg"] = unknown_field
+    return fields
+
+
+def summarize_fields(fields: Iterable[Mapping[str, Any]]) -> str:
+    """Return one line that names each invalid field, and what is wrong with it."""
+    return "; ".join(f"{_name_field(field['loc'])}: {field['msg']}" for field in fields)
+
+
+def _name_field(location: tuple[int | str, ...]) -> int | str:
+    if len(location) > 1 and isinstance(location[-1], int):
+        return f"{location[-2]}[{location[-1]}]"
+    return location[-1] if location else "the request"

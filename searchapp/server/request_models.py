@@ -27,7 +27,15 @@ from searchapp.server.request_fields import (
     Url,
     WebLimit,
 )
-from searchapp.types import MAX_RERANKED_HITS, Filter, SearchMode, SearchOptions, SortOrder
+from searchapp.types import (
+    MAX_RERANKED_HITS,
+    Example,
+    Filter,
+    PictureName,
+    SearchMode,
+    SearchOptions,
+    SortOrder,
+)
 
 MAX_QUERY_PARTS = 16
 MAX_FILTER_VALUES = 50
@@ -220,9 +228,16 @@ class SearchRequest(QuestionRequest):
     ] = False
 
 
-def is_used_by_term(name: str, terms: list[TermRequest]) -> bool:
+def list_examples(request: QuestionRequest) -> list[Example]:
+    """Return the liked and unliked pictures of a request."""
+    liked: list[PictureName] = [*request.like, *request.like_files]
+    unliked: list[PictureName] = [*request.unlike, *request.unlike_files]
+    return [*map(Example, liked), *(Example(image, False) for image in unliked)]
+
+
+def is_used_by_term(name: str, terms: list[TermRequest] | None) -> bool:
     """Return whether a query term names this multipart form part as its picture."""
-    return any(term.image == name for term in terms)
+    return any(term.image == name for term in terms or ())
 
 
 def to_search_options(request: SimilarRequest) -> SearchOptions:

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 from searchapp.errors import ModelError, PictureError, QueryError
-from searchapp.files import storage
+from searchapp.files import fetch_url, storage
 from searchapp.files.enter_path import resolve_if_exists
-from searchapp.types import Example, PictureName, SearchOptions, Term
+from searchapp.types import Example, PictureName, SearchOptions, SearchQuestion, Term
 from searchapp.types.filter_values import FilterValue, list_values
+
+
+@dataclass(frozen=True, slots=True)
+class SearchForm:
+    """Search as the resident process takes it: its fields, and the bytes of its pictures."""
+
+    terms: Sequence[Term]
+    body: dict[str, Any]
+    pictures: dict[str, bytes]  # by the names of their form parts
+
+    @classmethod
+    def read(cls, question: SearchQuestion, first_number: int = 0) -> Self:
+        """Read the pictures of a question; first_number: of its terms, in the request.
+
+        Raises QueryError, ModelError and PictureError.
+        """
+        terms = question.list_terms()
+        body = build_search_fields(terms, question.options, first_number)
+        pictures = {
+            name_picture_field(number): fetch_url.read_query_image(term.query.image)
+            for number, term in enumerate(terms, first_number)
+            if isinstance(term.query.image, (str, Path))
+        }
+        return cls(terms, body | build_example_fields(question.examples), pictures)
+
+    @property
+    def picture_bytes(self) -> int:
+        """Return the size of all pictures."""
+        return sum(map(len, self.pictures.values()))
 
 
 def name_picture_field(number: int) -> str:
@@ -18,8 +48,13 @@ def name_picture_field(number: int) -> str:
     return f"picture{number}"
 
 
-def build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[str, Any]:
-    """Return the fields of a query and its options, without the pictures of the query."""
+def build_search_fields(
+    terms: Sequence[Term], options: SearchOptions, first_number: int = 0
+) -> dict[str, Any]:
+    """Return the fields of a query and its options, without the pictures of the query.
+
+    first_number: of the terms of the query, in the request.
+    """
     values = {field.name: getattr(options, field.name) for field in fields(options)}
     return {
         "terms": [
@@ -29,7 +64,7 @@ def build_search_fields(terms: Sequence[Term], options: SearchOptions) -> dict[s
                 "region": _format_value(term.query.region),
                 **_build_picture_field(number, term.query.image),
             }
-            for number, term in enumerate(terms)
+            for number, term in enumerate(terms, first_number)
         ],
         **format_options(values),
         "one_prompt": True,

@@ -16,14 +16,16 @@ from searchapp.catalog import LocatedImage, interrupt_statements
 from searchapp.duplicates.review_store import SavedReview
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.engines.reranker import StartReranker
+from searchapp.errors import SearchAppError
 from searchapp.files.library_folder import catalog_file
 from searchapp.indexing.embedding.choose_engines import EngineChoice
 from searchapp.library import Library
 from searchapp.models import ModelSpec
 from searchapp.pictures import decode, mean_colors
-from searchapp.search.query_part import QueryPart
-from searchapp.search.saved_searches import PreparedSearch, SavedSearches
+from searchapp.search.query_part import PreparedSearch, QueryPart
+from searchapp.search.saved_searches import SavedSearches
 from searchapp.search.search import search
+from searchapp.search.search_together import search_together
 from searchapp.server.activity import Activity
 from searchapp.server.background_jobs import BackgroundJobs
 from searchapp.server.batcher import ModelState
@@ -131,6 +133,15 @@ class Service:
         Raises the errors of search.search, and Starting while the engine starts.
         """
         return await search(self._calls, parts, options, one_prompt=one_prompt, examples=examples)
+
+    async def search_together(
+        self, searches: Sequence[PreparedSearch]
+    ) -> list[SearchResult | SearchAppError]:
+        """Run several searches, which share calls of the engine and of the index.
+
+        Raises the errors of search_together.search_together, and Starting while the engine starts.
+        """
+        return await search_together(self._calls, searches)
 
     async def prepare_saved(self, name: str, changes: Mapping[str, Any]) -> PreparedSearch:
         """Return the question and the options of a saved search: see SavedSearches.prepare."""

@@ -19,8 +19,10 @@ from searchapp.models import ModelSpec
 from searchapp.models.qwen3_vl_reranker import DEFAULT_RERANKER
 from searchapp.search import query_vector
 from searchapp.search.library_reader import LibraryReader
+from searchapp.search.nearest_together import NearestQuestion
+from searchapp.search.search_calls import take_result
 from searchapp.server.batcher import Batcher, ModelState
-from searchapp.types import Query
+from searchapp.types import Query, SearchResult
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -135,6 +137,13 @@ class ThreadedCalls:
     ) -> list[Vector | Refusal]:
         """Embed inputs on the engine's thread, possibly in one batch with other searches."""
         return await asyncio.wrap_future(self._batcher.embed(spec, inputs))
+
+    async def find_nearest(self, question: NearestQuestion) -> SearchResult:
+        """Search the index on the library's thread."""
+        (outcome,) = await self.read_library(
+            lambda reader: reader.find_nearest_together([question])
+        )
+        return take_result(outcome)
 
     async def start_reranker(self, name: str | None) -> ModelSpec:
         """Start a reranker, without waiting for it.

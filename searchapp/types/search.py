@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -179,6 +179,23 @@ class SearchOptions(Filter):
             raise QueryError(
                 f"rerank is {self.rerank}, but it must be from 1 to {MAX_RERANKED_HITS} hits"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuestion:
+    """One of several searches: see Library.find_many."""
+
+    query: Query | Sequence[Term]
+    options: SearchOptions = SearchOptions()
+    examples: Sequence[Example] = ()
+
+    def list_terms(self) -> list[Term]:
+        """Return the query as a list of terms; raise QueryError if it looks for nothing."""
+        terms = [Term(self.query)] if isinstance(self.query, Query) else list(self.query)
+        is_empty = not terms and not self.examples
+        if is_empty or any(term.query.modality is None for term in terms):
+            raise QueryError("nothing to look for; give a text, --image FILE, or both")
+        return terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class SearchIndex(Protocol):
         if the scope holds fewer vectors.
         """
 
+    def search_many(
+        self, vectors: Vectors, count: int, scope: SearchScope = None
+    ) -> list[list[tuple[int, float]]]:
+        """Return the result of search() for each of many vectors, [n, dimensions]."""
+
 
 def scope_to_ids(scope: SearchScope) -> Ids | None:
     """Return the ids of a scope; None: all vectors."""

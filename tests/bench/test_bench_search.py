@@ -12,7 +12,7 @@ from support.library import RunCommand
 
 from searchapp.bench import index_probe
 from searchapp.bench.bench_collections import make_synthetic_bench
-from searchapp.bench.index_bench import IndexBench, _build_index_file
+from searchapp.bench.index_bench import IndexBench, build_index_file
 from searchapp.bench.index_probe import ProbeJob, probe_index
 from searchapp.bench.synthetic_vectors import Shape, VectorSource
 from searchapp.errors import LibraryError
@@ -52,14 +52,14 @@ def test_too_few_vectors_are_an_error(tmp_path: Path) -> None:
     *_, bench = make_synthetic_bench(tmp_path, "clustered", 100, 16, 5)
     assert isinstance(bench, IndexBench)
     with pytest.raises(LibraryError, match="too few vectors to train the index IVF1024,SQ8"):
-        _build_index_file(bench.catalog_file, bench.collection, "IVF1024,SQ8", tmp_path)
+        build_index_file(bench.catalog_file, bench.collection, "IVF1024,SQ8", tmp_path)
 
 
 def test_the_requested_index_type_is_built(tmp_path: Path) -> None:
     """The file on disk has the type, not only its label."""
     *_, bench = make_synthetic_bench(tmp_path, "hard", 500, 16, 5)
     assert isinstance(bench, IndexBench)
-    file, _ = _build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
+    file, _ = build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
     assert isinstance(faiss.read_index(str(file)), faiss.IndexIVFScalarQuantizer)
 
 
@@ -68,7 +68,7 @@ def test_the_probe_uses_the_vector_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(index_probe, "ALL_THREADS_DURATION_S", 0.01)
     *_, bench = make_synthetic_bench(tmp_path, "hard", 500, 16, 5)
     assert isinstance(bench, IndexBench)
-    file, _ = _build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
+    file, _ = build_index_file(bench.catalog_file, bench.collection, "IVF8,SQ8", tmp_path)
     with sqlite3.connect(bench.catalog_file) as db:
         db.execute("update embeddings set vector = ''")
     job = ProbeJob(

@@ -39,6 +39,7 @@ def home(
         save_picture(tmp_path / "Pictures" / name, color)
     captions = [{"file": "boat.jpg", "captions": ["a red boat"]}]
     (tmp_path / "captions.json").write_text(json.dumps(captions))
+    (tmp_path / "questions.txt").write_text('red\n{"text": "blue", "count": 1}\n')
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.starter, "find_starter", lambda: model)

@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import ImageColor
@@ -14,7 +15,7 @@ from support.sample_pictures import save_picture
 from searchapp.library import Library
 from searchapp.search import good_match
 from searchapp.search.good_match import FIRST_BATCH, CalibrationPace
-from searchapp.types import AUTO_MIN_SCORE, Query, SearchOptions
+from searchapp.types import AUTO_MIN_SCORE, Query, SearchOptions, SearchQuestion, SearchResult
 
 SECONDS_PER_SENTENCE = 1.0
 COLORS = [name for name, value in ImageColor.colormap.items() if isinstance(value, str)]
@@ -55,6 +56,22 @@ def test_a_search_by_words_calibrates_once(uncalibrated: tuple[Library, FakeEngi
     count = len(prompts)
     assert library.find(Query("green")).good is not None
     assert len(prompts) == count + 1
+
+
+@pytest.mark.parametrize("min_score", [None, "auto"])
+def test_searches_that_run_together_calibrate_once(
+    uncalibrated: tuple[Library, FakeEngines], min_score: Literal["auto"] | None
+) -> None:
+    """The sentences are embedded before the hits of the first question are judged."""
+    library, engines = uncalibrated
+    options = SearchOptions(min_score=min_score)
+    questions = [SearchQuestion(Query(f"{color} 1"), options) for color in ("red", "green", "blue")]
+    outcomes = list(library.find_many(questions))
+    assert [isinstance(each, SearchResult) and each.good is not None for each in outcomes] == (
+        [True] * 3
+    )
+    prompts = engines.started_engines[0].prompts
+    assert len(prompts) == len(set(prompts)) == len(COLORS) + 3
 
 
 def test_a_slow_model_does_not_delay_searches(

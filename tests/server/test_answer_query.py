@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,19 @@ import pytest
 from support.library import FakeEngines, index_folder
 from support.live_server import serve_library
 
-from searchapp.errors import LibraryError, ModelError
+from searchapp.errors import LibraryError, ModelError, QueryError, SearchAppError
 from searchapp.library import Library
 from searchapp.server import answer_query as module
 from searchapp.server import start_resident
-from searchapp.server.answer_query import answer_query
-from searchapp.server.resident_lock import take_lock, write_holder
+from searchapp.server.answer_query import answer_queries, answer_query
+from searchapp.server.resident_lock import (
+    ResidentUnavailableError,
+    take_lock,
+    write_holder,
+)
 from searchapp.server.socket_path import log_path
 from searchapp.server.start_resident import ResidentConfig
-from searchapp.types import Query, SearchOptions, SearchResult
+from searchapp.types import Query, SearchOptions, SearchQuestion, SearchResult
 
 
 @pytest.mark.parametrize(
@@ -172,3 +177,59 @@ def test_unknown_collection_or_model_starts_no_process(
             use_resident=True, notify=pytest.fail,
         )  # fmt: skip
     assert not log_path(config.library_folder).exists()
+
+
+def test_batches_of_questions_keep_one_library_open(
+    library: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process the engine starts once; errors among the questions keep their places."""
+    fake_engines.started_engines.clear()
+    error = QueryError("not a question")
+    question = SearchQuestion(Query("red"), SearchOptions(count=1))
+    read = list[object]()
+
+    def generate() -> Iterator[SearchQuestion | SearchAppError]:
+        for number in range(150):
+            read.append(number)
+            yield error if number % 50 == 7 else question
+
+    answers = answer_queries(
+        generate(), SearchOptions(), ResidentConfig(library), fake_engines,
+        use_resident=False, notify=pytest.fail,
+    )  # fmt: skip
+    found = [next(answers)]
+    assert len(read) == 64
+    found += answers
+    assert [number for number, each in enumerate(found) if each is error] == [7, 57, 107]
+    assert sum(isinstance(each, SearchResult) for each in found) == 147
+    assert len(fake_engines.started_engines) == 1
+
+
+def test_batches_go_to_the_resident_process(
+    library: Path, fake_engines: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it cannot be used any more, this process answers the rest. Reranking is slow: few."""
+    sizes, notes = list[int](), list[str]()
+
+    def search_many(
+        config: ResidentConfig, questions: Sequence[SearchQuestion], notify: object
+    ) -> list[SearchResult]:
+        sizes.append(len(questions))
+        if len(sizes) == 3:
+            raise ResidentUnavailableError("it belongs to another user")
+        return [SearchResult((), None)] * len(questions)
+
+    monkeypatch.setattr(module.client_batches, "search_many", search_many)
+    reranked = SearchQuestion(Query("red"), SearchOptions(rerank=5))
+    questions = [reranked] * 10 + [SearchQuestion(Query("red"))] * 100
+    found = list(
+        answer_queries(
+            questions, SearchOptions(), ResidentConfig(library), fake_engines,
+            use_resident=True, notify=notes.append,
+        )
+    )  # fmt: skip
+    assert sizes == [8, 50, 52]
+    assert [bool(each.hits) for each in found if isinstance(each, SearchResult)] == (
+        [False] * 58 + [True] * 52
+    )
+    assert notes == ["searching without the resident process: it belongs to another user"]

@@ -20,7 +20,7 @@ from searchapp import models
 from searchapp.engines import EngineInput, Refusal
 from searchapp.errors import EngineError, PictureError, QueryError, SearchAppError
 from searchapp.library import Library
-from searchapp.server import client
+from searchapp.server import client, client_batches
 from searchapp.server.app import create_app
 from searchapp.server.request_models import SearchRequest
 from searchapp.server.resident_engine import ResidentEngine
@@ -36,6 +36,7 @@ from searchapp.types import (
     Region,
     SavedSearch,
     SearchOptions,
+    SearchQuestion,
     SearchResult,
     Term,
 )
@@ -358,3 +359,60 @@ def test_a_process_that_cannot_list_saved_searches_is_not_needed(
     """An older process, or a broken one: the command reads the catalog itself."""
     break_process(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
     assert client.find_saved(tmp_path / "library", "reds") is None
+
+
+def test_questions_in_one_request_have_the_answers_of_single_ones(
+    tmp_path: Path,
+    photos: Path,
+    start_process: Callable[..., Service],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has its own pictures, options and errors; large pictures go in further requests."""
+    start_process()
+    library = tmp_path / "library"
+    config = ResidentConfig(library)
+    below, red = SearchOptions(folder=photos / "below"), Query("red")
+    questions = [
+        SearchQuestion(red, SearchOptions(count=1)),
+        SearchQuestion(Query(image=photos / "green.png"), SearchOptions(count=2)),
+        SearchQuestion(Query(image=photos / "gone.png")),
+        SearchQuestion([Term(red), Term(Query(image=photos / "red.jpg"), 0.5)], below),
+        SearchQuestion(Query(image=save_broken(tmp_path / "broken.png"))),
+        SearchQuestion(Query("no color")),
+        SearchQuestion([], below, [Example(str(photos / "red.jpg"))]),
+        SearchQuestion(Query()),
+        SearchQuestion(red, SearchOptions(where="no such column")),
+        SearchQuestion(red, SearchOptions(sort="date", offset=1)),
+    ]
+
+    def ask(question: SearchQuestion) -> SearchResult | str:
+        try:
+            query, options, examples = question.query, question.options, question.examples
+            return client.search(config, query, options, lambda line: None, examples)
+        except SearchAppError as error:
+            return f"{type(error)} {error}"
+
+    alone = [ask(question) for question in questions]
+    posted = list[int]()
+    post = client.post_fields
+
+    def record(library: Path, path: str, fields: Any, pictures: Any, headers: Any) -> Any:
+        assert path.endswith("/searches")
+        posted.append(len(fields["searches"]))
+        return post(library, path, fields, pictures, headers)
+
+    monkeypatch.setattr(client, "post_fields", record)
+    for max_bytes, sizes in ((client_batches.MAX_REQUEST_BYTES, [8]), (0, [2, 1, 1, 4])):
+        posted.clear()
+        monkeypatch.setattr(client_batches, "MAX_REQUEST_BYTES", max_bytes)
+        together = client_batches.search_many(config, questions, lambda line: None)
+        assert [
+            f"{type(each)} {each}" if isinstance(each, SearchAppError) else each
+            for each in together
+        ] == alone
+        assert posted == sizes
+
+
+def save_broken(file: Path) -> Path:
+    file.write_bytes(b"no picture")
+    return file

@@ -48,10 +48,9 @@ def check_equal(index: FaissIndex, expected: FaissIndex) -> None:
     for query in draw(5, seed=9)[:, None]:
         for selector in (None, faiss.IDSelectorBatch(ids[::3])):
             for count in (1, 10, 50):
-                found = index.search(query, count, selector, LISTS)
-                for part, other in zip(
-                    found, expected.search(query, count, selector, LISTS), strict=True
-                ):
+                (found,) = index.search_each(query, count, selector, LISTS)
+                (others,) = expected.search_each(query, count, selector, LISTS)
+                for part, other in zip(found, others, strict=True):
                     assert np.array_equal(part, other)
 
 
@@ -93,8 +92,8 @@ def test_random_changes_leave_the_right_codes(tmp_path: Path, kind: str, seed: i
     assert np.sort(mapped.ids).tolist() == ids.tolist()
     for query in draw(5, seed=9)[:, None]:
         # Vectors with the same code have the same score, and are found in any order.
-        scores = mapped.search(query, len(ids), None, LISTS)
-        others = expected.search(query, len(ids), None, LISTS)
+        (scores,) = mapped.search_each(query, len(ids), None, LISTS)
+        (others,) = expected.search_each(query, len(ids), None, LISTS)
         assert dict(zip(*scores, strict=True)) == dict(zip(*others, strict=True))
 
 

@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     "--upkeep", is_flag=True, help="Also measure adding 1,000 vectors; only with --vectors."
 )
 @click.option(
+    "--peers", is_flag=True,
+    help="Also compare the index with hnswlib, usearch and FAISS's HNSW, where they are installed.",
+)  # fmt: skip
+@click.option(
     "--svg",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -90,6 +94,7 @@ def command(
     queries: int,
     filters: bool,
     upkeep: bool,
+    peers: bool,
     svg: Path | None,
     scratch: Path | None,
     collection: str | None,
@@ -102,15 +107,19 @@ def command(
     library does not change. Without --index, the command measures the kinds that suit the number of
     vectors; the first is the kind that searchapp chooses by default.
 
+    With --peers it measures this kind, or the first --index, in turn with indexes of other
+    libraries. Each is searched on one thread, at its smallest effort with recall 0.98.
+
     \b
     searchapp bench search
     searchapp bench search --vectors 1000000 --data hard --svg curve.svg
+    searchapp bench search --vectors 250000 --data hard --peers
     """
     from searchapp.bench import recall_plot
     from searchapp.bench.search import SearchBenchOptions, SearchBenchReport, measure_search
 
     options = SearchBenchOptions(
-        library, collection, vectors, dim, data, chosen, queries, filters, upkeep, scratch
+        library, collection, vectors, dim, data, chosen, queries, filters, upkeep, scratch, peers
     )
     for event in measure_search(options):
         if isinstance(event, SearchBenchReport):
@@ -154,3 +163,18 @@ def _print_report(report: SearchBenchReport) -> None:
         console.print(
             f"adding 1,000 vectors to {upkeep.index} and saving: {upkeep.add_1000_s:.2f} s"
         )
+    if report.peers:
+        table = Table(
+            "index", "effort", "recall@10", "queries/s", "ratio", "p50 ms", "ratio", "build s",
+            "ratio", "memory MB", "ratio", box=None,
+        )  # fmt: skip
+        for peer in report.peers:
+            table.add_row(
+                peer.index, f"{peer.effort:g}", f"{peer.recall_at_10:.3f}", f"{peer.qps:,.0f}",
+                f"{peer.qps_ratio:.2f}", f"{peer.p50_ms:.2f}", f"{peer.p50_ratio:.2f}",
+                f"{peer.build_s:.1f}", f"{peer.build_ratio:.2f}", f"{peer.memory_mb:,.0f}",
+                f"{peer.memory_ratio:.2f}",
+            )  # fmt: skip
+        console.print(table)
+    for missing in report.missing_peers:
+        print_note(f"{missing.index} was not measured; install it: pip install {missing.package}")

@@ -12,7 +12,7 @@ from fastapi import Query as Parameter
 from fastapi.exceptions import RequestValidationError
 
 from searchapp.errors import QueryError
-from searchapp.search.query_part import QueryPart
+from searchapp.search.query_part import PreparedSearch, QueryPart
 from searchapp.server.api_examples import SEARCH_REQUEST_SCHEMA
 from searchapp.server.app_state import AppState, ServiceDep, StateDep
 from searchapp.server.client import PICTURE_PLACEHOLDER
@@ -28,11 +28,12 @@ from searchapp.server.request_models import (
     TextSearchRequest,
     given_options,
     is_used_by_term,
+    list_examples,
     to_search_options,
 )
 from searchapp.server.response_models import SearchAnswer, make_search_answer
 from searchapp.server.unix_http import API_PREFIX
-from searchapp.types import Example, PictureName, Query
+from searchapp.types import Example, Query
 
 router = APIRouter(tags=["Search"])
 
@@ -48,7 +49,17 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
     body, pictures = await parse_request(request, SearchRequest)
     if body.saved is not None:
         return await _run_saved(body, pictures, request.scope["searchapp.local"], state)
-    terms, examples = body.terms or [], _list_examples(body)
+    prepared = await prepare_search(body, pictures, state)
+    return await _search(
+        prepared.parts, body, state, one_prompt=body.one_prompt, examples=prepared.examples
+    )
+
+
+async def prepare_search(
+    body: SearchRequest, pictures: dict[str, bytes], state: AppState
+) -> PreparedSearch:
+    """Return the search of a request, with the bytes of its pictures."""
+    terms, examples = body.terms or [], list_examples(body)
     if not (terms or examples) or body.text or body.image_url or "image" in pictures or body.region:
         image = "image" if "image" in pictures and not is_used_by_term("image", terms) else None
         first = TermRequest.model_construct(  # its values are already validated
@@ -57,7 +68,7 @@ async def search_library(request: Request, state: StateDep) -> SearchAnswer:
         terms = [first, *terms]
     _refuse_unused_pictures(pictures, terms)
     parts = [await _read_part(term, pictures, state) for term in terms]
-    return await _search(parts, body, state, one_prompt=body.one_prompt, examples=examples)
+    return PreparedSearch(parts, examples, to_search_options(body), body.one_prompt)
 
 
 @router.get(f"{API_PREFIX}/search", name="search_by_text", response_model=SearchAnswer)
@@ -91,7 +102,7 @@ async def _run_saved(
     Raises QueryError if the request has a question of its own.
     """
     started_at = time.perf_counter()
-    if body.text or body.image_url or body.terms or pictures or body.region or _list_examples(body):
+    if body.text or body.image_url or body.terms or pictures or body.region or list_examples(body):
         raise QueryError("a saved search has its own question; leave out text, pictures and terms")
     assert body.saved is not None
     prepared = await state.service.prepare_saved(body.saved, given_options(body))
@@ -133,13 +144,6 @@ async def _fetch_url(url: str, state: AppState) -> bytes:
             "with --allow-urls."
         )
     return await state.service.run_blocking(lambda: fetch_public_url(url))
-
-
-def _list_examples(request: SearchRequest) -> list[Example]:
-    """Return the liked and unliked pictures of a request."""
-    liked: list[PictureName] = [*request.like, *request.like_files]
-    unliked: list[PictureName] = [*request.unlike, *request.unlike_files]
-    return [*map(Example, liked), *(Example(image, False) for image in unliked)]
 
 
 def _refuse_unused_pictures(pictures: dict[str, bytes], terms: list[TermRequest]) -> None:

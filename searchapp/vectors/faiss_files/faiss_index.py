@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,9 @@ from searchapp.vectors.packing import Ids, Vectors
 # lists are scanned faster. So an index has fewer of them, and scans a larger part.
 MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of lists
 MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 96, 3.0
+# Several threads gain little in a small search. On a busy machine, they wait for each other: 20,000
+# vectors of 256 dimensions took 14 ms with two threads, and 1.6 ms with one.
+MIN_PARALLEL_PRODUCTS = 20_000_000  # of numbers
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
 
@@ -148,45 +152,44 @@ class FaissIndex:
         """Return the number of inverted lists; 0 if the index has no lists."""
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
-    def search(self, query: Vectors, count: int, selector: Any, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids nearest to a query, [1, dimensions], and their approximate cosines."""
-        if self._rotation_blocks is not None:
-            query = rotation.rotate(query, self._rotation_blocks)
+    def search_each(
+        self, queries: Vectors, count: int, selector: Any, probes: int
+    ) -> list[tuple[Ids, Vectors]]:
+        """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
+        ids, cosines = self.search_many(queries, count, probes, selector)
+        return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
+
+    def search_many(
+        self, queries: Vectors, count: int, probes: int, selector: Any = None
+    ) -> tuple[Ids, Vectors]:
+        """Return the ids nearest to each query and approximate cosines, both [n, count].
+
+        FAISS marks missing results with the id -1.
+        """
+        if not len(self):
+            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+        if self._rotation_blocks is not None and len(queries) <= rotation.MAX_QUERIES:
+            queries = rotation.rotate(queries, self._rotation_blocks)
         else:
             for transform in self._transforms:
-                query = transform.apply(query)
+                queries = transform.apply(queries)
         index = self._index if self._ivf is None else self._ivf
+        probes = min(probes, max(1, self.list_count))
         parameters = self._make_parameters(count, selector, probes)
         graph = self._graph
         if graph is not None and probes * 4 >= self._ivf.nlist:
             # To find this many lists, comparing all centroids is faster than the HNSW graph.
-            distances, lists = graph.storage.search(query, probes)
-            scores = np.empty((1, count), np.float32)
-            ids = np.empty((1, count), np.int64)
+            distances, lists = graph.storage.search(queries, probes)
+            scores = np.empty((len(queries), count), np.float32)
+            ids = np.empty((len(queries), count), np.int64)
             self._ivf.search_preassigned_c(
-                1, _get_pointer(query), count, *map(_get_pointer, (lists, distances, scores, ids)),
-                False, parameters,
+                len(queries), _get_pointer(queries), count,
+                *map(_get_pointer, (lists, distances, scores, ids)), False, parameters,
             )  # fmt: skip
         else:
-            scores, ids = index.search(query, count, params=parameters)
-        is_present = ids[0] != -1  # FAISS pads short results with -1.
-        found = scores[0][is_present]
-        return ids[0][is_present], found if self._uses_inner_product else np.float32(
-            1
-        ) - found / np.float32(2)
-
-    def search_many(self, queries: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
-        """Return the ids nearest to each query and approximate cosines, both [n, count].
-
-        The id -1 marks missing results.
-        """
-        if not len(self):
-            return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-        for transform in self._transforms:
-            queries = transform.apply(queries)
-        index = self._index if self._ivf is None else self._ivf
-        parameters = self._make_parameters(count, None, min(probes, max(1, self.list_count)))
-        scores, ids = index.search(queries, count, params=parameters)
+            is_small = self.is_exact and queries.size * len(self) < MIN_PARALLEL_PRODUCTS
+            with _use_one_thread() if is_small else nullcontext():
+                scores, ids = index.search(queries, count, params=parameters)
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
@@ -219,6 +222,19 @@ class FaissIndex:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.write_table(self._ivf, writer.write)
             writer.finish()
+
+
+@contextmanager
+def _use_one_thread() -> Iterator[None]:
+    """Let FAISS use one thread for the calls of this thread."""
+    import faiss
+
+    count = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(count)
 
 
 def _get_utf8_path(file: Path, descriptor: int) -> str:

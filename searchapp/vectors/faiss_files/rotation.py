@@ -16,6 +16,7 @@ import numpy as np
 from searchapp.vectors.packing import Vectors
 
 BLOCK_SIZE = 64
+MAX_QUERIES = 16  # For more, FAISS is faster.
 
 
 def set_block_rotation(transform: Any) -> None:
@@ -44,10 +45,13 @@ def read_blocks(transform: Any) -> Vectors | None:
     return blocks if np.count_nonzero(blocks) == np.count_nonzero(matrix) else None
 
 
-def rotate(query: Vectors, blocks: Vectors) -> Vectors:
-    """Return a rotated query, [1, dimensions]. einsum starts no threads, as a product would."""
-    parts = np.ascontiguousarray(query.reshape(BLOCK_SIZE, len(blocks)).T)
-    rotated: Vectors = np.einsum("nij,nj->ni", blocks, parts).reshape(1, -1)
+def rotate(queries: Vectors, blocks: Vectors) -> Vectors:
+    """Return rotated queries, [n, dimensions]. Each is rotated alone, so n does not change it."""
+    rotated = np.empty_like(queries)
+    for query, result in zip(queries, rotated, strict=True):
+        parts = np.ascontiguousarray(query.reshape(BLOCK_SIZE, len(blocks)).T)
+        # A matrix product would start threads, which take longer on a busy machine.
+        np.einsum("nij,nj->ni", blocks, parts, out=result.reshape(parts.shape))
     return rotated
 
 

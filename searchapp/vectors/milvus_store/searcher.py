@@ -157,6 +157,12 @@ class MilvusIndex:
         )  # fmt: skip
         return select_best(*self._compute_cosines(query, searched_ids), count)
 
+    def search_many(
+        self, vectors: Vectors, count: int, scope: SearchScope = None
+    ) -> list[list[tuple[int, float]]]:
+        """Return the result of search() for each of many vectors, [n, dimensions]."""
+        return [self.search(vector, count, scope) for vector in vectors]
+
     def _split_scope(self, scope: SearchScope) -> tuple[Conditions, Ids | None]:
         """Return the Milvus conditions of a scope and, if they do not define it, its sorted ids.
 
@@ -196,7 +202,7 @@ class MilvusIndex:
         if self._is_reranked:
             near, scores = self._compute_cosines(query, near)
         if len(self._added):
-            added_ids, added_scores = self._added.search(query, len(self._added), None, 0)
+            ((added_ids, added_scores),) = self._added.search_each(query, len(self._added), None, 0)
             new = ~np.isin(added_ids, near)
             if ids is not None:
                 new &= np.isin(added_ids, ids)
