@@ -47,7 +47,7 @@ def read_blocks(transform: Any) -> Vectors | None:
 
 def rotate(queries: Vectors, blocks: Vectors) -> Vectors:
     """Return rotated queries, [n, dimensions]. Each is rotated alone, so n does not change it."""
-    rotated = np.empty_like(queries)
+    rotated = np.empty(queries.shape, np.float32)
     for query, result in zip(queries, rotated, strict=True):
         parts = np.ascontiguousarray(query.reshape(BLOCK_SIZE, len(blocks)).T)
         # A matrix product would start threads, which take longer on a busy machine.
