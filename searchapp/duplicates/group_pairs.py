@@ -85,8 +85,8 @@ def group_around_best(
     ranks = {number: rank(number) for number in numbers}
     ungrouped = set(numbers)
     while parts := find_connected_parts(pair for pair in growth.same if ungrouped >= {*pair}):
+        best = growth.grow([min(part, key=ranks.__getitem__) for part in parts], ungrouped)
         choices = [_list_keepers(part, ranks, get_tier) for part in parts]
-        best = growth.grow([keepers[0] for keepers in choices], ungrouped)
         for attempt in range(1, MAX_KEEPERS):
             tried = [
                 number

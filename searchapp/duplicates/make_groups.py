@@ -116,6 +116,9 @@ class GroupMaker:
         return min(map(choose_keeper.rank_copy, self._make_files(position)))
 
     def _get_tier(self, position: int) -> tuple[float | str, ...]:
+        if position in self.judge.inspector.unreadable_positions:
+            # Another copy of the page must not join pages that this one could not confirm.
+            return ("unreadable", position)
         return min(map(choose_keeper.get_tier, self._make_files(position)))
 
     def _make_files(self, position: int) -> list[DuplicateFile]:
