@@ -139,7 +139,7 @@ class IndexBench:
 
     def measure_upkeep(self) -> Iterator[BenchStage | UpkeepRow]:
         """Measure how long the automatically chosen index takes to add 1,000 new vectors."""
-        kind = choose_index.choose_trained_kind(self.count_vectors())
+        kind = choose_index.choose_trained_kind(self.count_vectors(), self.collection.dimensions)
 
         def measure(catalog: Catalog) -> float:
             catalog.get_embeddings(self.collection).set_requested_kind(kind)
@@ -157,16 +157,14 @@ class IndexBench:
 
     def choose_kinds(self, count: int) -> tuple[str, ...]:
         """Return the index types that suit `count` vectors; the automatic choice comes first."""
-        auto = choose_index.choose_trained_kind(count)
-        lists = auto.split(",")[1]
         dimensions = self.collection.dimensions
-        pq_parts = next(
-            n for n in (dimensions // 8, dimensions // 4, dimensions) if dimensions % n == 0
-        )
-        kinds = [auto, f"RR,{lists},RaBitQfs", f"{lists},SQ8", f"{lists},PQ{pq_parts}x4fs"]
+        auto = choose_index.choose_trained_kind(count, dimensions)
+        lists = next(part for part in auto.split(",") if part.startswith("IVF"))
+        pq_parts = next(n for n in (dimensions // 8, dimensions) if dimensions % n == 0)
+        kinds = [auto, f"RR,{lists},RaBitQ", f"{lists},SQ8", f"RR,{lists},PQ{pq_parts}x4fs"]
         if count <= MAX_HNSW_VECTORS:
             kinds.append("HNSW32,SQ8")
-        return tuple(kinds)
+        return tuple(dict.fromkeys(kinds))
 
     def _make_row(
         self, kind: str, result: ProbeResult, truth: list[list[int]], build_s: float, disk_mb: float

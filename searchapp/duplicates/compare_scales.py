@@ -22,6 +22,7 @@ SIDES_PX = (256, 128, 512, 1024)  # where pictures are compared, and at their fu
 MAX_SCORE = 3.8  # difference of a block, as a multiple of the noise
 # The same for pages of text: between these scores, a letter may differ, or only the compression.
 MAX_SAME_TEXT_SCORE, MIN_OTHER_TEXT_SCORE = 3.3, 6.0
+MAX_TEXT_EDGE_NOISE = 0.12  # with more, the edges of equal letters differ as much as two letters
 MAX_COLOR_SCORE = 4.8
 MAX_COLOR_LEVELS = 14.0
 EDGE_PX = 2  # around the box of a caption
@@ -41,14 +42,18 @@ class ScaleComparison:
     def find_difference(self) -> bool:
         """Return whether the pictures differ, other than by a caption."""
         first, second = self.pictures
-        for side in list_sides(first.size, second.size, self.transform):
+        sides = list_sides(first.size, second.size, self.transform)
+        for side in sides:
+            is_last = side == sides[-1]
             residuals = self._measure(side)
             is_different = self._find_different_blocks(residuals)
-            if is_different.any() and side > SIDES_PX[0] and self.caption is None:
+            must_fit = self.is_text and is_last  # Letters must lie exactly on each other.
+            if (must_fit or is_different.any()) and side > SIDES_PX[0] and self.caption is None:
                 residuals = self._register_finely(side) or residuals
                 is_different = self._find_different_blocks(residuals)
             if self.is_text:
                 self.is_uncertain |= bool((residuals.scores > MAX_SAME_TEXT_SCORE).any())
+                self.is_uncertain |= is_last and residuals.edge_noise > MAX_TEXT_EDGE_NOISE
             elif self.caption is None and _is_at_edge(is_different):
                 self.caption = find_caption(
                     first,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from searchapp.duplicates import registration
 from searchapp.duplicates.registration import Floats, Mask, Transform
@@ -22,7 +23,7 @@ BLOCK_SIDE_PX = 8  # blocks overlap by half
 MIN_BLOCK_SHARE = 0.6  # a block with fewer shared pixels is left out
 # The noise of a pair is measured, within these bounds: in gray levels, and as a share of the local
 # gradient. Larger differences are not noise.
-NOISE_LEVELS, GRADIENT_SHARE = (0.7, 3.0), (0.06, 0.25)
+NOISE_LEVELS, GRADIENT_SHARE = (0.7, 3.0), (0.06, 0.2)
 COLOR_NOISE_LEVELS, COLOR_GRADIENT_SHARE = (1.2, 4.0), (0.08, 0.3)  # JPEG stores half the size
 # Compression smears an edge over its block: this share of its noise is found beside the edge.
 SPREAD_SHARE = 0.5
@@ -38,6 +39,7 @@ class Residuals:
     color_scores: Floats  # [rows, columns], of blocks: the same for colors
     color_levels: Floats  # [rows, columns], of blocks: difference of the mean colors, in levels
     is_shared: Mask  # [h, w]: pixels that both pictures show
+    edge_noise: float  # typical difference at steep edges, as a share of the gradient
 
 
 def match_tones(
@@ -75,20 +77,24 @@ def measure_residuals(
     shares = average_blocks(is_shared.astype(np.float32))
     is_counted = shares >= MIN_BLOCK_SHARE
 
-    def score(differences: list[Floats], noise: Range, share: Range) -> Floats:
+    def score(
+        differences: list[Floats], noise_range: Range, share_range: Range
+    ) -> tuple[Floats, float]:
         squares: Floats = sum(_smooth(x * is_shared) ** 2 for x in differences)  # type: ignore[assignment]
         levels = np.sqrt(average_blocks(squares) / np.maximum(shares, 0.1))
-        scores = _divide_by_noise(levels, gradients, is_counted, noise, share)
-        return np.where(is_counted, scores, 0)
+        noise, share = measure_noise(levels[is_counted], gradients[is_counted], noise_range)
+        steepest = np.maximum(gradients, SPREAD_SHARE * _find_highest_near(gradients))
+        scores = levels / np.sqrt(noise**2 + (np.clip(share, *share_range) * steepest) ** 2)
+        return np.where(is_counted, scores, 0), share
 
-    scores = score([luma_one - luma_other], NOISE_LEVELS, GRADIENT_SHARE)
+    scores, edge_noise = score([luma_one - luma_other], NOISE_LEVELS, GRADIENT_SHARE)
     color_scores = color_levels = np.zeros_like(scores)
     if first.mode == "RGB":
         differences = [a - b for a, b in zip(_list_colors(one), _list_colors(other), strict=True)]
-        color_scores = score(differences, COLOR_NOISE_LEVELS, COLOR_GRADIENT_SHARE)
+        color_scores, _ = score(differences, COLOR_NOISE_LEVELS, COLOR_GRADIENT_SHARE)
         means = [np.abs(average_blocks(x * is_shared)) for x in differences]
         color_levels = np.where(is_counted, np.maximum(*means) / np.maximum(shares, 0.1), 0)
-    return Residuals(scores, color_scores, color_levels, is_shared)
+    return Residuals(scores, color_scores, color_levels, is_shared, edge_noise)
 
 
 def _smooth(values: Floats) -> Floats:
@@ -137,25 +143,28 @@ def _measure_steepness(picture: Picture) -> Floats:
     return steepness
 
 
-def _divide_by_noise(
-    levels: Floats, gradients: Floats, is_counted: Mask, noise_range: Range, share_range: Range
-) -> Floats:
-    """Return differences as multiples of the noise that most blocks of this pair have."""
-    known, slopes = levels[is_counted], gradients[is_counted]
-    order = np.argsort(slopes)
-    groups = [group for group in np.array_split(order, NOISE_GROUPS) if len(group)]
+def measure_noise(levels: Floats, gradients: Floats, noise_range: Range) -> tuple[float, float]:
+    """Return the noise of flat blocks, in levels, and what gradients add to it, as their share.
+
+    Both are what most blocks of this pair have. levels, gradients: of each block, [n].
+    """
+    groups = [g for g in np.array_split(np.argsort(gradients), NOISE_GROUPS) if len(g)]
     if not groups:
-        return np.zeros_like(levels)
-    typical = np.array([np.percentile(known[group], NOISE_PERCENTILE) for group in groups])
-    steepness = np.array([slopes[group].mean() for group in groups])
+        return noise_range[0], 0.0
+    typical = np.array([np.percentile(levels[group], NOISE_PERCENTILE) for group in groups])
+    steepness = np.array([gradients[group].mean() for group in groups])
     flat, steep = slice(0, max(1, len(groups) // 3)), slice(len(groups) // 2, None)
-    noise = np.clip(np.median(typical[flat]), *noise_range)
-    # What the gradient adds to the noise of flat blocks.
+    noise = float(np.clip(np.median(typical[flat]), *noise_range))
     added = np.sqrt(np.maximum(0, typical[steep] ** 2 - noise**2))
-    share = np.clip(np.median(added / np.maximum(steepness[steep], 1.0)), *share_range)
-    spread = SPREAD_SHARE * _find_highest_near(gradients)
-    scores: Floats = levels / np.sqrt(noise**2 + (share * np.maximum(gradients, spread)) ** 2)
-    return scores
+    # The steepest blocks count most: in smooth ones, rounding outweighs what the gradient adds.
+    shares = added / np.maximum(steepness[steep], 1.0)
+    return noise, _find_weighted_median(shares, steepness[steep] ** 2)
+
+
+def _find_weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    sums = weights[order].cumsum()
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
 
 
 def _find_highest_near(values: Floats) -> Floats:

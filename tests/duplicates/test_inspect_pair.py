@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 from PIL.Image import Image as Picture
-from support import look_alikes, near_duplicates, picture_edits
+from support import look_alikes, more_look_alikes, near_duplicates, picture_edits
 from support.compare_files import compare_files
 
 from searchapp.duplicates import registration
 from searchapp.duplicates.borders import find_content
 from searchapp.duplicates.inspect_pair import inspect_frames
-from searchapp.duplicates.residuals import match_tones
+from searchapp.duplicates.residuals import NOISE_LEVELS, match_tones, measure_noise
 from searchapp.duplicates.text_pages import is_text_page
 from searchapp.pictures.frames import Frame
 
@@ -163,6 +163,22 @@ def test_small_pages_of_text_are_left_out() -> None:
     assert inspection.result == "unreadable"
     half = page.resize((page.width * 4 // 5, page.height * 4 // 5))
     assert inspect_frames(Frame(page, None), Frame(half, None), NO_SHIFT).result == "same"
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_one_digit_in_a_table(number: int) -> None:
+    """In a smaller copy, two thin digits differ little more than the edges of equal ones."""
+    draw = more_look_alikes.MORE_DOCUMENT_KINDS["digit in a table"]
+    pair = look_alikes.make_look_alike(draw, None, look_alikes.Pen(number), (0.8, 0.6))
+    assert compare_files(pair.first, pair.second).result != "same"
+
+
+def test_steep_edges_decide_what_gradients_add_to_the_noise() -> None:
+    """Rounding in smooth parts of a photo must not hide another digit on a sign."""
+    gradients = np.repeat([0.2, 1.0, 2.0, 12.0], 300).astype(np.float32)
+    levels = np.repeat([0.2, 0.9, 1.1, 0.8], 300).astype(np.float32)
+    noise, share = measure_noise(levels, gradients, NOISE_LEVELS)
+    assert noise < 1 and share < 0.05
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0])

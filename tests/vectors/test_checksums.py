@@ -16,7 +16,7 @@ from searchapp.vectors import VectorIndex
 from searchapp.vectors.faiss_files import checksums
 from searchapp.vectors.faiss_files.checksums import FOOTER, ChecksumWriter, find_damage
 
-KINDS = ("exact", "RR,IVF8_HNSW32,RaBitQ")
+KINDS = ("exact", "RR,IVF8_HNSW32,RaBitQ", "IVF8_HNSW32,PQ4x4fs")
 
 
 @pytest.fixture(params=KINDS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import faiss
 import numpy as np
 import pytest
 from support.vectors import DIMENSIONS, FilledCatalog
 
 from searchapp.vectors import VectorIndex
+from searchapp.vectors.faiss_files import faiss_index
 from searchapp.vectors.faiss_files import index as index_module
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 from searchapp.vectors.indexes import Indexes
@@ -32,7 +34,11 @@ def index(
     opened = Indexes(folder, store.catalog).open_index(store.collection)
     assert isinstance(opened, VectorIndex)
     assert opened.kind == request.param
+    # On a busy machine, threads that wait for one another take 30 times as long.
+    threads = faiss.omp_get_max_threads()
+    FaissIndex.set_thread_count(1)
     yield opened
+    FaissIndex.set_thread_count(threads)
     store.close()
 
 
@@ -75,3 +81,18 @@ def test_queries_share_searches_of_the_index(
     monkeypatch.setattr(FaissIndex, "search_many", search_many)
     index.search_many(draw_queries(QUERIES), 3)
     assert sizes == [16, 4]
+
+
+@pytest.mark.parametrize(("limit", "used"), [(1, []), (10**9, [1, 5])])
+def test_small_exact_searches_use_one_thread(
+    monkeypatch: pytest.MonkeyPatch, limit: int, used: list[int]
+) -> None:
+    """On a busy machine, the threads of a small search wait for each other."""
+    monkeypatch.setattr(faiss_index, "MIN_PARALLEL_PRODUCTS", limit)
+    index = FaissIndex.create_empty("exact", 4)
+    index.add(np.arange(2), np.eye(2, 4, dtype=np.float32))
+    counts: list[int] = []
+    monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: 5)
+    monkeypatch.setattr(faiss, "omp_set_num_threads", counts.append)
+    assert index.search_many(np.eye(1, 4, dtype=np.float32), 1, 0)[0].tolist() == [[0]]
+    assert counts == used

@@ -40,6 +40,7 @@ from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 from searchapp.vectors.indexes import Indexes
 
 IVF = "IVF8,SQ8"
+OLD_AUTO = "RR,IVF8_HNSW32,RaBitQ"  # of earlier versions
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ class Machine(CatalogChanges):
             self.store.save_index()
             raise KeyboardInterrupt  # The save ended before the crash.
 
-    @rule(kind=st.sampled_from(["auto", "exact", IVF, "HNSW8"]))
+    @rule(kind=st.sampled_from(["auto", "exact", IVF, "HNSW8", OLD_AUTO]))
     def want(self, kind: str) -> None:
         self.store.embeddings.set_requested_kind(kind)
 
@@ -138,7 +139,7 @@ def on_disk(store: FilledCatalog) -> object:
     ("kind", "type"),
     [
         ("exact", faiss.IndexFlat),
-        (choose_index.choose_trained_kind(300), faiss.IndexIVFRaBitQ),
+        (choose_index.choose_trained_kind(300, DIMENSIONS), faiss.IndexIVFPQFastScan),
         (IVF, faiss.IndexIVFScalarQuantizer),
         ("HNSW8,SQ8", faiss.IndexHNSWSQ),
         ("SQfp16", faiss.IndexScalarQuantizer),
@@ -161,11 +162,11 @@ def test_auto_changes_to_a_trained_index_and_back(store: FilledCatalog) -> None:
     assert isinstance(on_disk(store), faiss.IndexFlat)
     store.add_images(1)
     (making,) = store.save_index()
-    assert making == IndexBuilding(41, choose_index.choose_trained_kind(41))
-    assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
+    assert making == IndexBuilding(41, choose_index.choose_trained_kind(41, DIMENSIONS))
+    assert isinstance(on_disk(store), faiss.IndexIVFPQFastScan)
     store.delete_embeddings(store.live_ids()[:15].tolist())
     store.save_index()
-    assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
+    assert isinstance(on_disk(store), faiss.IndexIVFPQFastScan)
     store.delete_embeddings(store.live_ids()[:10].tolist())
     store.save_index()
     assert isinstance(on_disk(store), faiss.IndexFlat)
@@ -273,7 +274,7 @@ def test_a_truncated_trained_file_is_not_mapped(store: FilledCatalog, keep: floa
     file.write_bytes(data[: int(keep * len(data))])
     same_as_brute_force(store, store.open_index())
     store.save_index()
-    assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
+    assert isinstance(on_disk(store), faiss.IndexIVFPQFastScan)
     same_as_brute_force(store, store.open_index())
 
 
@@ -319,7 +320,7 @@ def test_background_sync_saves_during_a_run(store: FilledCatalog) -> None:
         store.add_images(3)
         list(keeper.finish())
     assert store.embeddings.read_saved_index().count == 113
-    assert isinstance(on_disk(store), faiss.IndexIVFRaBitQ)
+    assert isinstance(on_disk(store), faiss.IndexIVFPQFastScan)
 
 
 def test_a_new_collection_is_not_trained_with_its_first_vectors(store: FilledCatalog) -> None:
@@ -379,7 +380,7 @@ def test_decisions_about_the_index_are_logged(
     """Why an index is built, how it is trained, and why a file cannot be used."""
     caplog.set_level(logging.INFO, "searchapp.vectors")
     store.add_images(60)
-    kind = choose_index.choose_trained_kind(60)
+    kind = choose_index.choose_trained_kind(60, DIMENSIONS)
     store.save_index()
     assert (
         f"Building the index {kind} of the collection c: it has 60 vectors; "

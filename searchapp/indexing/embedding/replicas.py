@@ -82,9 +82,8 @@ class ReplicaPool:
             self._start_worker(environment, starts_early=True)
         ready_times, failures = wait_for_engines(self._replicas)
         for replica, reason in failures:
-            logger.info(
-                "Left out worker %d: its engine does not start (%s)", replica.process.pid, reason
-            )
+            pid = replica.process.pid
+            logger.info("Left out worker %d: its engine does not start (%s)", pid, reason)
             self._stop_worker(replica)
         if not self._replicas:
             raise failures[-1][1] if failures else EngineError("no engine process was planned")
@@ -107,7 +106,8 @@ class ReplicaPool:
             for replica in self._replicas:
                 self._feed_worker(replica)
             self._reassign_late_files()
-            if not any(replica.batches for replica in self._replicas):
+            has_files = bool(self._work_queue or self._suspects)
+            if not any(r.batches or (has_files and r.waits_for_engine) for r in self._replicas):
                 return
             connections = {replica.connection: replica for replica in self._replicas}
             for connection in wait(list(connections), timeout=self._answer_timeout_s / 10):
@@ -150,7 +150,7 @@ class ReplicaPool:
         if can_measure:
             ready_count = sum(r.is_ready and not r.is_paused for r in self._replicas)
             self._scaler.observe(self._embedded_count, ready_count, size)
-        # Also without a measurement: after the end of a worker, a paused one must continue.
+        # Also without a measurement: when a worker ends, a paused one must continue.
         for number, replica in enumerate(self._replicas):
             replica.is_paused = number >= self._scaler.count
         if can_measure:
@@ -158,7 +158,8 @@ class ReplicaPool:
                 self._start_worker(environment, starts_early=True)
 
     def _start_worker(self, environment: Mapping[str, str], *, starts_early: bool = False) -> None:
-        """Start a worker; starts_early: its engine starts at once, not with its first picture."""
+        """Start a worker. starts_early: as in EmbeddingJob, which may already have it."""
+        starts_early |= self._job.starts_early
         started = start_worker(replace(self._job, starts_early=starts_early), environment)
         started.is_starting = starts_early
         self._replicas.append(started)
@@ -167,7 +168,7 @@ class ReplicaPool:
 
     def _feed_worker(self, replica: WorkerProcess) -> None:
         """Send batches to a worker, unless its engine is starting."""
-        if replica.is_paused or (replica.is_starting and not replica.is_ready):
+        if replica.is_paused or replica.waits_for_engine:
             return
         if self._suspects and not replica.batches:
             replica.send_suspect(self._suspects.take_file())
@@ -200,9 +201,8 @@ class ReplicaPool:
                 self.gpu_decoded_count += message["gpu_decoded"] - replica.gpu_decoded_count
                 replica.gpu_decoded_count = message["gpu_decoded"]
                 yield outcomes
-                if (
-                    problem := message["decoder_problem"]
-                ) and not self._has_reported_decoder_problem:
+                problem = message["decoder_problem"]
+                if problem and not self._has_reported_decoder_problem:
                     self._has_reported_decoder_problem = True
                     yield DecodingOnCpu(problem)
             elif "up" in message:

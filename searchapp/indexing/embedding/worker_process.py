@@ -56,6 +56,11 @@ class WorkerProcess:
         return self.is_up and (self.is_ready or not self.is_starting)
 
     @property
+    def waits_for_engine(self) -> bool:
+        """Return whether its engine is starting; the worker gets files when the engine runs."""
+        return self.is_starting and not self.is_ready
+
+    @property
     def is_idle(self) -> bool:
         """Return whether this worker could embed more files now."""
         return self.is_ready and not self.batches and not self.is_paused
@@ -67,12 +72,12 @@ class WorkerProcess:
         return bool(self.batches) and not self.is_ready and is_starting
 
     def kill_if_silent(self, answer_timeout_s: float, timeout_per_file_s: float) -> None:
-        """Kill the process if it has files, but sends nothing for too long: it hangs."""
+        """Kill the process if it has files or starts, but sends nothing for too long: it hangs."""
         now = time.monotonic()
-        if not self.batches or self.connection.poll():
+        if not (self.batches or self.waits_for_engine) or self.connection.poll():
             self.last_heard_at = now
             return
-        pictures = sum(map(count_max_pictures, self.batches[0]))
+        pictures = sum(map(count_max_pictures, self.batches[0])) if self.batches else 0
         allowed_s = answer_timeout_s + timeout_per_file_s * pictures
         if not self.is_ready:
             allowed_s *= START_TIMEOUT_FACTOR

@@ -70,14 +70,27 @@ def find_damage(file: Path, *, read_all: bool) -> str | None:
         return f"it cannot be read ({error.strerror})"
 
 
-def _compare_blocks(opened: BinaryIO, *, read_all: bool) -> str | None:
-    file_bytes = opened.seek(0, os.SEEK_END)
-    if file_bytes < FOOTER.size:
+def find_content_end(opened: BinaryIO) -> int:
+    """Return where the checksums of an open index file begin, or its size if it has none."""
+    footer = _read_footer(opened)
+    return footer[0] if footer is not None else opened.seek(0, os.SEEK_END)
+
+
+def _read_footer(opened: BinaryIO) -> tuple[int, int] | None:
+    """Return the size of an index in bytes and the checksum of its checksums; None: no footer."""
+    if opened.seek(0, os.SEEK_END) < FOOTER.size:
         return None
     opened.seek(-FOOTER.size, os.SEEK_END)
     size_bytes, table_checksum, magic_bytes = FOOTER.unpack(opened.read())
-    if magic_bytes != MAGIC_BYTES:
+    return (size_bytes, table_checksum) if magic_bytes == MAGIC_BYTES else None
+
+
+def _compare_blocks(opened: BinaryIO, *, read_all: bool) -> str | None:
+    footer = _read_footer(opened)
+    if footer is None:
         return None
+    size_bytes, table_checksum = footer
+    file_bytes = opened.seek(0, os.SEEK_END)
     count = -(-size_bytes // BLOCK_BYTES)
     if file_bytes != size_bytes + 4 * count + FOOTER.size:
         return "its content is damaged (checksums)"

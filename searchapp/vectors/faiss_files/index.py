@@ -204,11 +204,11 @@ class VectorIndex:
         ):
             return [
                 select_best(*self._compute_cosines(query, allowed_ids, count), count)
-                for query in np.split(queries, len(queries))
+                for query in _split_rows(queries)
             ]
         results = []
         for query, (ids, scores) in zip(
-            np.split(queries, len(queries)),
+            _split_rows(queries),
             self._search_base(queries, count, allowed_ids),
             strict=True,
         ):
@@ -234,10 +234,10 @@ class VectorIndex:
         """Yield candidates of each query, from base and added vectors, with exact cosines."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
         exact = self._base.is_exact
-        # To rank more candidates costs little if their vectors are mapped. Measured: recall +.001
-        # with RaBitQ, and +.015 with PQ192x4fs.
-        ranked_count = 3 * count + 30 if self._vectors is None else 6 * count + 40
-        candidate_count = count if exact else max(count, round(self.search_effort * ranked_count))
+        # Measured with 250,000 vectors and PQ192x4fs: 100 candidates for ten hits give a recall of
+        # .984, and 80 give .979.
+        ranked_count = round(self.search_effort * (6 * count + 40))
+        candidate_count = count if exact else max(count, ranked_count)
         candidate_count = min(candidate_count, len(self._base))
         share = 1.0 if allowed_ids is None else max(len(allowed_ids), 1) / len(self)
         # If a filter leaves few vectors, the nearest of them are spread over more lists.
@@ -247,7 +247,7 @@ class VectorIndex:
         added = self._added.search_each(queries, min(count, len(self._added)), selector, 0)
         based = self._base.search_each(queries, candidate_count, selector, probes)
         for query, (ids, scores), (near, cosines) in zip(
-            np.split(queries, len(queries)), added, based, strict=True
+            _split_rows(queries), added, based, strict=True
         ):
             tried = probes
             while len(near) + len(ids) < count and tried < self._base.list_count:
@@ -278,6 +278,11 @@ class VectorIndex:
         with write_atomically(file) as temporary:
             self._base.write(temporary)
         return file
+
+
+def _split_rows(queries: Vectors) -> list[Vectors]:
+    """Return the rows of queries, each [1, dimensions]. np.split takes several times as long."""
+    return [queries[number : number + 1] for number in range(len(queries))]
 
 
 def _make_selector(allowed_ids: Ids | None, removed_ids: Ids) -> tuple[Any, Any]:

@@ -68,9 +68,8 @@ class FaissSync:
         now = embedded.read_extent()
         if opened.extent == now:
             return opened.index
-        kind = choose_index.choose_kind(
-            embedded.read_requested_kind(), opened.index.kind, now.count, self._policy
-        )
+        requested = embedded.read_requested_kind()
+        kind = self._choose_kind(collection, requested, opened.index.kind, now.count)
         if len(opened.index) == 0 and kind != choose_index.EXACT:
             # Without a usable file, an exact index of all vectors would need too much memory.
             logger.info(
@@ -97,7 +96,7 @@ class FaissSync:
             embedded.read_extent(),
             embedded.read_requested_kind(),
         )
-        kind = self._choose_rebuild_kind(saved, now, requested)
+        kind = self._choose_rebuild_kind(collection, saved, now, requested)
         if kind is None and saved.extent == now and not self._find_file_problem(saved):
             if saved.kind != choose_index.EXACT and saved.file:
                 file = self._folder / saved.file
@@ -120,7 +119,7 @@ class FaissSync:
                     return
             except RemovalUnsupportedError:
                 _log_removal_unsupported(collection, saved.kind)
-            kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
+            kind = self._choose_kind(collection, requested, saved.kind, now.count)
         if kind != choose_index.EXACT:
             yield IndexBuilding(now.count, kind)
         index, extent = self.build_index(collection, kind)
@@ -143,7 +142,7 @@ class FaissSync:
         )
         if unsaved_count >= min_unsaved:
             return True
-        kind = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind())
+        kind = self._choose_rebuild_kind(collection, saved, now, embedded.read_requested_kind())
         return kind is not None and now.count >= self._policy.min_unsaved_vectors
 
     def is_cheap_to_save(self, collection: Collection) -> bool:
@@ -156,7 +155,7 @@ class FaissSync:
         """Return the rebuild that save_index would start now; None if it needs no training."""
         embedded = self._catalog.get_embeddings(collection)
         saved, now = self._read_saved_index(collection), embedded.read_extent()
-        kind = self._choose_rebuild_kind(saved, now, embedded.read_requested_kind())
+        kind = self._choose_rebuild_kind(collection, saved, now, embedded.read_requested_kind())
         return IndexBuilding(now.count, kind) if kind not in (None, choose_index.EXACT) else None
 
     def _read_saved_index(self, collection: Collection) -> SavedIndex:
@@ -165,11 +164,15 @@ class FaissSync:
             return SavedIndex()
         return self._catalog.get_embeddings(collection).read_saved_index()
 
+    def _choose_kind(self, collection: Collection, requested: str, kind: str, count: int) -> str:
+        """Return the kind of index that suits count vectors of a collection."""
+        return choose_index.choose_kind(requested, kind, count, collection.dimensions, self._policy)
+
     def _choose_rebuild_kind(
-        self, saved: SavedIndex, now: EmbeddingExtent, requested: str
+        self, collection: Collection, saved: SavedIndex, now: EmbeddingExtent, requested: str
     ) -> str | None:
         """Return the kind of index to build; None if the present index can stay."""
-        kind = choose_index.choose_kind(requested, saved.kind, now.count, self._policy)
+        kind = self._choose_kind(collection, requested, saved.kind, now.count)
         if saved.made_for != requested:
             return None if kind == saved.kind else kind
         if kind == choose_index.EXACT:

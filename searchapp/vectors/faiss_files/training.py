@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from searchapp.vectors.faiss_files import choose_index
+from searchapp.vectors.faiss_files.packed_lists import has_packed_lists
+from searchapp.vectors.faiss_files.rotation import set_block_rotation
 from searchapp.vectors.packing import Vectors
 
 KMEANS_ITERATIONS = 8
@@ -38,6 +40,8 @@ def train_index(index: Any, sample: Vectors, tick: Callable[[], None] = lambda: 
         if ivf is not None:
             for transform in choose_index.list_transforms(index):
                 transform.train(sample)
+                if has_packed_lists(ivf) and isinstance(transform, faiss.RandomRotationMatrix):
+                    set_block_rotation(transform)
                 sample = transform.apply(sample)
             if len(sample) < ivf.nlist:
                 raise TooFewVectorsError(

@@ -264,9 +264,12 @@ def test_a_stopped_worker_is_replaced(job: EmbeddingJob, many: list[FileTask]) -
     print(f"{len(stopped)} workers stopped, {len(found)} files, 0 lost, 0 hung")
 
 
-def test_an_engine_that_never_starts_is_an_error(job: EmbeddingJob, many: list[FileTask]) -> None:
+@pytest.mark.parametrize("starts_early", [False, True])
+def test_an_engine_that_never_starts_is_an_error(
+    job: EmbeddingJob, many: list[FileTask], starts_early: bool
+) -> None:
     """Three processes are started, each with a timeout, before the run stops."""
-    never = replace(job, engine="test_replicas:NeverReadyEngine")
+    never = replace(job, engine="test_replicas:NeverReadyEngine", starts_early=starts_early)
     with pytest.raises(EngineError, match=r"ended 3 times before .* \(it sent nothing for"):
         list(
             run_replicas(
@@ -276,6 +279,13 @@ def test_an_engine_that_never_starts_is_an_error(job: EmbeddingJob, many: list[F
                 many,
             )
         )
+
+
+def test_files_wait_for_engines_that_start_early(job: EmbeddingJob, many: list[FileTask]) -> None:
+    """While all engines start, no worker has files; the run does not end."""
+    pool = ReplicaPool(replace(job, starts_early=True), make_environments(2))
+    outcomes = run_replicas(pool, many)
+    assert Counter(outcome.task for outcome in outcomes) == Counter(many)
 
 
 @pytest.mark.parametrize(
