@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from searchapp.catalog import Catalog
 from searchapp.duplicates.fingerprint import TURNS, Hashes, count_differing_bits, turn_hashes
@@ -148,10 +149,11 @@ def _rotate_band_first(hashes: Hashes, band: int) -> Hashes:
     return rotated
 
 
-def add_turns(pairs: Ids, hashes: Hashes) -> Ids:
+def add_turns(pairs: Ids, hashes: Hashes, is_near: NDArray[np.bool_]) -> Ids:
     """Return pairs [m, 2] as [k, 3], with the turns to compare: upright, and the best other turn.
 
-    A turn is left out if the hashes differ in too many bits.
+    A turn is left out if the hashes differ in too many bits. is_near: [m], the pairs whose
+    embeddings say that they show the same upright: a crop of a smooth picture has other bits.
     """
     turned_pairs = [np.empty((0, 3), np.int64)]
     for start in range(0, len(pairs), 50 * PAIR_BATCH):
@@ -162,6 +164,7 @@ def add_turns(pairs: Ids, hashes: Hashes) -> Ids:
         )
         best = bits[1:].argmin(axis=0) + 1
         is_upright_close = bits[0] <= MAX_UPRIGHT_BITS
+        is_upright_close |= is_near[start : start + len(page)]
         is_turned_close = bits[1:].min(axis=0) <= MAX_TURNED_BITS
         for is_close, turns in ((is_upright_close, np.zeros_like(best)), (is_turned_close, best)):
             turned_pairs.append(np.column_stack([page[is_close], turns[is_close]]))

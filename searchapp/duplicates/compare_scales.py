@@ -72,10 +72,10 @@ class ScaleComparison:
         return measure_residuals(*self.toned, self.transform, side)
 
     def _register_finely(self, side: int) -> Residuals | None:
-        """Refine the transform at a side; None if the result is not plausible."""
+        """Refine the transform at a side; None if nothing moves, or not plausibly."""
         gray = [picture.convert("L") for picture in self.toned]
         finer = registration.register_finely(gray[0], gray[1], self.transform, side)
-        if not is_plausible(measure_outside(*self.toned, finer)):
+        if finer is None or not is_plausible(measure_outside(*self.toned, finer)):
             return None
         self.transform = finer
         return self._measure(side)

@@ -5,11 +5,15 @@ Duplicates are not transitive: A and B, and B and C, can be near when A and C ar
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 Verdict = TypeVar("Verdict")
 Pair = tuple[int, int]
+
+MAX_KEEPERS = 4  # images that are tried as the one to keep, if the best one leaves out others
 
 
 class UnionFind:
@@ -64,6 +68,7 @@ def group_around_best(
     verdicts: Mapping[Pair, Verdict],
     rank: Callable[[int], Any],
     compare: Callable[[list[Pair]], Mapping[Pair, Verdict]],
+    get_tier: Callable[[int], Any],
 ) -> Iterator[tuple[int, dict[int, Verdict]]]:
     """Yield groups: the image to keep, and the verdict for each of its duplicates.
 
@@ -72,42 +77,92 @@ def group_around_best(
     compare: takes pairs that have no verdict yet, and returns a verdict for each of these pairs
     that is a duplicate. A group grows from the image to keep only through confirmed duplicates,
     so that long chains stay cheap.
+    get_tier: returns the part of the rank that must not get worse. If the best image leaves out
+    others, then images of the same tier are tried, and the one with the most duplicates is kept.
     """
-    neighbors: dict[int, list[int]] = {}
-    for one, other in verdicts:
-        neighbors.setdefault(one, []).append(other)
-        neighbors.setdefault(other, []).append(one)
-    ranks = {number: rank(number) for number in neighbors}
-    ungrouped = set(neighbors)
-    while parts := find_connected_parts(pair for pair in verdicts if ungrouped.issuperset(pair)):
-        groups: dict[int, dict[int, Verdict]] = {}
-        new_members = {
-            keeper: [keeper] for keeper in (min(part, key=ranks.__getitem__) for part in parts)
-        }
-        seen = {keeper: {keeper} for keeper in new_members}
+    growth = _GroupGrowth(dict(verdicts), compare)
+    numbers = {number for pair in verdicts for number in pair}
+    ranks = {number: rank(number) for number in numbers}
+    ungrouped = set(numbers)
+    while parts := find_connected_parts(pair for pair in growth.same if ungrouped >= {*pair}):
+        best = growth.grow([min(part, key=ranks.__getitem__) for part in parts], ungrouped)
+        choices = [_list_keepers(part, ranks, get_tier) for part in parts]
+        for attempt in range(1, MAX_KEEPERS):
+            tried = [
+                number
+                for number, part in enumerate(parts)
+                if len(best[number]) + 1 < len(part) and attempt < len(choices[number])
+            ]
+            grown = growth.grow([choices[number][attempt] for number in tried], ungrouped)
+            for number, group in zip(tried, grown, strict=True):
+                if len(group) > len(best[number]):
+                    best[number] = group
+                    choices[number][0] = choices[number][attempt]
+        for keepers, group in zip(choices, best, strict=True):
+            if group:
+                yield keepers[0], group
+            ungrouped.difference_update(group, [keepers[0]])
+
+
+def _list_keepers(
+    part: list[int], ranks: Mapping[int, Any], get_tier: Callable[[int], Any]
+) -> list[int]:
+    """Return the best image of a part, and the next best images of its tier."""
+    ranked = sorted(part, key=ranks.__getitem__)
+    tier = get_tier(ranked[0])
+    return [number for number in ranked if get_tier(number) == tier][:MAX_KEEPERS]
+
+
+@dataclass
+class _GroupGrowth(Generic[Verdict]):
+    """Grows groups through confirmed duplicates, and remembers what was compared."""
+
+    same: dict[Pair, Verdict]
+    compare: Callable[[list[Pair]], Mapping[Pair, Verdict]]
+    different: set[Pair] = field(default_factory=set)
+    neighbors: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        for pair in self.same:
+            self._connect(pair)
+
+    def grow(self, keepers: list[int], ungrouped: set[int]) -> list[dict[int, Verdict]]:
+        """Return the confirmed duplicates of each keeper; no two keepers are in one part."""
+        groups: dict[int, dict[int, Verdict]] = {keeper: {} for keeper in keepers}
+        seen = {keeper: {keeper} for keeper in keepers}
+        new_members = {keeper: [keeper] for keeper in keepers}
         while new_members:
-            candidates = {
-                keeper: ({other for one in members for other in neighbors[one]} & ungrouped)
-                - seen[keeper]
-                for keeper, members in new_members.items()
-            }
             pairs = {
                 _sort_pair(keeper, other): (keeper, other)
-                for keeper, others in candidates.items()
-                for other in sorted(others)
+                for keeper, members in new_members.items()
+                for other in sorted(
+                    ({near for one in members for near in self.neighbors[one]} & ungrouped)
+                    - seen[keeper]
+                )
             }
-            unknown = [pair for pair in pairs if pair not in verdicts]
-            new_verdicts = dict(compare(unknown) if unknown else {})
+            self._compare_new(pairs)
             new_members = {}
             for pair, (keeper, other) in pairs.items():
                 seen[keeper].add(other)
-                verdict = verdicts[pair] if pair in verdicts else new_verdicts.get(pair)
-                if verdict is not None:
-                    groups.setdefault(keeper, {})[other] = verdict
+                if pair in self.same:
+                    groups[keeper][other] = self.same[pair]
                     new_members.setdefault(keeper, []).append(other)
-        yield from groups.items()
-        for keeper, others in groups.items():
-            ungrouped.difference_update(others, [keeper])
+        return [groups[keeper] for keeper in keepers]
+
+    def _compare_new(self, pairs: Iterable[Pair]) -> None:
+        unknown = [pair for pair in pairs if pair not in self.same and pair not in self.different]
+        verdicts = self.compare(unknown) if unknown else {}
+        for pair in unknown:
+            if pair in verdicts:
+                self.same[pair] = verdicts[pair]
+                self._connect(pair)
+            else:
+                self.different.add(pair)
+
+    def _connect(self, pair: Pair) -> None:
+        one, other = pair
+        self.neighbors[one].add(other)
+        self.neighbors[other].add(one)
 
 
 def _sort_pair(one: int, other: int) -> Pair:

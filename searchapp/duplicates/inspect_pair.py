@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 TONES_SIDE_PX = 256  # longest side at which the tones of a pair are measured
+ROUGH_TONES_SIDE_PX = 64  # the same before pictures are registered: pixels may not match exactly
 MAX_ALPHA_LEVELS = 12.0
 GRAY_LEVELS = 3  # the largest distance of Cb and Cr from gray, in a picture without color
 GRAY_SIDE_PX = 64
@@ -51,7 +52,7 @@ def inspect_frames(first: Frame, second: Frame, start: Transform) -> Inspection:
     is_gray = _is_gray(first.colors), _is_gray(second.colors)
     mode = "L" if any(is_gray) else "RGB"
     one, other = first.colors.convert(mode), second.colors.convert(mode)
-    transform = registration.register_pictures(one.convert("L"), other.convert("L"), start)
+    transform = _register(match_tones(one, other, start, ROUGH_TONES_SIDE_PX), start)
     outside = measure_outside(one, other, transform)
     if not is_plausible(outside):
         return DIFFERENT
@@ -78,9 +79,17 @@ def _match_tones(
     toned = match_tones(one, other, transform, TONES_SIDE_PX)
     if toned[0] is one and toned[1] is other:
         return toned, transform
-    # Clipped colors have changed the brightness unevenly, which has pulled the transform.
-    transform = registration.register_pictures(toned[0].convert("L"), toned[1].convert("L"), start)
+    transform = _register(toned, start)
     return match_tones(one, other, transform, TONES_SIDE_PX), transform
+
+
+def _register(toned: tuple[Picture, Picture], start: Transform) -> Transform:
+    """Return the transform of two pictures with the same tones.
+
+    Clipped colors change the brightness unevenly, which would pull the transform.
+    """
+    one, other = (picture.convert("L") for picture in toned)
+    return registration.register_pictures(one, other, start)
 
 
 def _list_edits(

@@ -23,6 +23,8 @@ from searchapp.types import Collection, Progress
 from searchapp.vectors import Ids
 
 PAIR_BATCH = 2_000  # pairs compared in one step
+# The least cosine of copies whose hashes need not agree: typical + share * (1 - typical).
+CLOSE_SHARE = 0.9
 
 PairCandidates = dict[tuple[int, int], list[Candidate]]  # by positions, the lower first
 
@@ -80,13 +82,15 @@ class PairJudge:
         Return the pairs that may be near duplicates, and the pairs, [m, 2], whose pixels may be
         equal.
         """
-        turned_pairs = candidates.add_turns(pairs, self.entries.hashes)
-        owners = self.entries.owners[turned_pairs[:, :2]]
         cosines = candidates.compute_cosines(
-            self.catalog, self.collection, self.embedding_ids, owners
+            self.catalog, self.collection, self.embedding_ids, self.entries.owners[pairs]
         )
         # Borders, captions and rotations change an embedding: it is only a hint.
-        turned_pairs = turned_pairs[cosines >= self.typical_cosine]
+        is_possible = cosines >= self.typical_cosine
+        min_close = self.typical_cosine + CLOSE_SHARE * (1 - self.typical_cosine)
+        turned_pairs = candidates.add_turns(
+            pairs[is_possible], self.entries.hashes, cosines[is_possible] >= min_close
+        )
         found: PairCandidates = {}
         same_pixel_pairs = [np.empty((0, 2), np.int64)]
         for start in range(0, len(turned_pairs), PAIR_BATCH):
@@ -95,7 +99,7 @@ class PairJudge:
             is_picture = (page[:, :2] < self.entries.picture_count).all(axis=1)
             same_pixel_pairs.append(page[may_be_same & is_picture & (page[:, 2] == 0)][:, :2])
         for alternatives in found.values():
-            alternatives.sort(key=lambda candidate: -candidate.matched_share)
+            alternatives.sort(key=rank_candidate)
         pairs_to_hash = np.unique(np.concatenate(same_pixel_pairs), axis=0)
         return self._drop_other_pages(self._drop_separate_shots(found)), pairs_to_hash
 
@@ -196,3 +200,12 @@ class PairJudge:
             for pair, alternatives in found.items()
         }
         return {pair: alternatives for pair, alternatives in kept.items() if alternatives}
+
+
+def rank_candidate(candidate: Candidate) -> tuple[float, bool]:
+    """Return the sort key of the ways in which two pictures may fit together.
+
+    If the content of a border fits as well as the picture, it comes first: it names the border.
+    """
+    has_content = candidate.first_content is not None or candidate.second_content is not None
+    return -round(candidate.matched_share, 1), not has_content

@@ -51,7 +51,7 @@ class GroupMaker:
         self.edits_by_position.update(collect_edits(verdicts))
         groups, grouped = list[DuplicateGroup](), set[int]()
         for keeper, verdict_by_other in group_pairs.group_around_best(
-            verdicts, self._rank_image, self.judge.judge_more_pairs
+            verdicts, self._rank_image, self.judge.judge_more_pairs, self._get_tier
         ):
             groups.append(self._make_group(keeper, verdict_by_other))
             grouped |= {keeper, *verdict_by_other}
@@ -114,6 +114,12 @@ class GroupMaker:
 
     def _rank_image(self, position: int) -> tuple[float | str, ...]:
         return min(map(choose_keeper.rank_copy, self._make_files(position)))
+
+    def _get_tier(self, position: int) -> tuple[float | str, ...]:
+        if position in self.judge.inspector.unreadable_positions:
+            # Another copy of the page must not join pages that this one could not confirm.
+            return ("unreadable", position)
+        return min(map(choose_keeper.get_tier, self._make_files(position)))
 
     def _make_files(self, position: int) -> list[DuplicateFile]:
         edits = self.edits_by_position.get(position, ())

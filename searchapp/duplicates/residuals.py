@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from searchapp.duplicates import registration
 from searchapp.duplicates.registration import Floats, Mask, Transform
-from searchapp.duplicates.tones import fit_tones
+from searchapp.duplicates.tones import fit_tones, mark_clipped
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -52,8 +52,11 @@ def match_tones(
     from PIL import ImageFilter
 
     one, other, is_shared = _align(first, second, transform, side)
-    one, other = (image.filter(ImageFilter.GaussianBlur(BLUR_PX)) for image in (one, other))
-    return fit_tones(one, other, is_shared).apply(first, second)
+    clipped = _align(mark_clipped(first), mark_clipped(second), transform, side)[:2]
+    one, other, *marks = (
+        image.filter(ImageFilter.GaussianBlur(BLUR_PX)) for image in (one, other, *clipped)
+    )
+    return fit_tones(one, other, is_shared, (marks[0], marks[1])).apply(first, second)
 
 
 def measure_residuals(

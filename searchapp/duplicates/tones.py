@@ -16,8 +16,13 @@ SMOOTHING_LEVELS = 3.0
 MAX_PIXELS = 300.0  # of a level that count
 MIN_PIXELS = 20.0  # a level with fewer pixels takes its tone from others
 UNCLIPPED = (6, 249)  # levels
-MIN_LINE_LEVELS = 30
-MAX_LINE_ERROR = 2.5  # levels; in half of them
+MIN_CURVE_LEVELS = 30
+MAX_CURVE_ERROR = 2.5  # levels; in half of them
+MIN_UNCLIPPED_SHARE = 0.25  # of the pixels; with fewer, clipped ones are measured too
+# Clipping can be repeated, but not undone. So the tones that give more contrast are used, unless
+# they leave clearly larger differences.
+MAX_LOSS_RATIO = 1.25
+ROUNDING_LEVELS = 1.0  # of differences: below, they say nothing
 MEDIAN_LEVELS = 20  # to each side
 MEAN_RANGE_LEVELS = 6  # around the median: for tones more exact than one level
 MAX_COUNTED_LEVELS = 40  # larger differences count as much
@@ -45,17 +50,36 @@ class Tones:
         return first, second.point(self.table)
 
 
-def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> Tones:
+def mark_clipped(picture: Picture) -> Picture:
+    """Return a picture of the same size and mode that is black where no channel is clipped."""
+    low, high = UNCLIPPED
+    table = [0 if low < level < high else 255 for level in LEVELS.tolist()]
+    return picture.point(table * len(picture.getbands()))
+
+
+def fit_tones(
+    first: Picture,
+    second: Picture,
+    is_shared: NDArray[np.bool_],
+    clipped: tuple[Picture, Picture],
+) -> Tones:
     """Return the tones of two pictures of the same size and mode, measured where both show.
 
-    Clipping loses tones, so the direction that leaves fewer differences is used. Tones stay as
-    they are unless a change removes differences.
+    clipped: what mark_clipped() returns for each, shrunk in the same way. The mean of clipped and
+    other pixels has the tone of neither. Tones stay as they are unless a change removes
+    differences.
     """
     pixels = [_list_channels(picture, is_shared) for picture in (first, second)]
     unchanged = Tones(UNCHANGED * len(pixels[0]), True)
     difference = _measure_difference(unchanged, first, second, is_shared, COUNTED_SHARE)
     if difference <= MIN_DIFFERENCE_LEVELS:
         return unchanged
+    masks = [_list_channels(picture, is_shared) for picture in clipped]
+    for number, parts in enumerate(zip(*masks, strict=True)):
+        is_measured = (parts[0] == 0) & (parts[1] == 0)
+        if is_measured.mean() >= MIN_UNCLIPPED_SHARE:
+            for channels in pixels:
+                channels[number] = channels[number][is_measured]
     changed = []
     for is_for_first in (True, False):
         tables = [
@@ -64,9 +88,21 @@ def fit_tones(first: Picture, second: Picture, is_shared: NDArray[np.bool_]) -> 
         ]
         table = np.clip(np.concatenate(tables) + 0.5, 0, 255).astype(int).tolist()
         changed.append(Tones(table, is_for_first))
-    best = min(changed, key=lambda tones: _measure_loss(tones, first, second, is_shared))
+    steeper, flatter = sorted(changed, key=lambda tones: -_measure_gain(tones, first, second))
+    losses = [_measure_loss(tones, first, second, is_shared) for tones in (steeper, flatter)]
+    best = steeper if losses[0] <= MAX_LOSS_RATIO * losses[1] else flatter
     least = _measure_difference(best, first, second, is_shared, COUNTED_SHARE)
     return best if least < MIN_GAIN * difference else unchanged
+
+
+def _measure_gain(tones: Tones, first: Picture, second: Picture) -> float:
+    """Return the contrast that tones give a picture, relative to the contrast it had."""
+    changed = tones.apply(first, second)[0 if tones.is_for_first else 1]
+    contrasts = [
+        float(np.asarray(picture, np.float32).std())
+        for picture in (changed, first if tones.is_for_first else second)
+    ]
+    return contrasts[0] / max(1.0, contrasts[1])
 
 
 def _measure_loss(
@@ -75,7 +111,7 @@ def _measure_loss(
     """Return the difference that tones leave, relative to the contrast that they give."""
     target = np.asarray(second if tones.is_for_first else first)[is_shared]
     difference = _measure_difference(tones, first, second, is_shared, 1.0)
-    return difference / max(1.0, float(target.std()))
+    return (ROUNDING_LEVELS + difference) / max(1.0, float(target.std()))
 
 
 def _measure_difference(
@@ -114,9 +150,9 @@ def _fit_channel(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> NDArra
     is_change = (near >= 0) & (near < CHANGES)
     weights = np.take_along_axis(smoothed, np.clip(near, 0, CHANGES - 1), axis=1) * is_change
     means = (weights * (near - MAX_CHANGE)).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-9)
-    line = _fit_line(LEVELS[is_known] + means[is_known], LEVELS[is_known])
-    if line is not None:
-        return line
+    curve = _fit_curve(LEVELS[is_known] + means[is_known], LEVELS[is_known])
+    if curve is not None:
+        return curve
     # A few levels that change alone are not light: they are letters of a caption, for example.
     padded = np.pad(np.interp(LEVELS, LEVELS[is_known], means[is_known]), MEDIAN_LEVELS, "reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * MEDIAN_LEVELS + 1)
@@ -137,16 +173,41 @@ def _smooth_levels(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return smoothed
 
 
-def _fit_line(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """Return tones of a brightness and contrast that clip, [256]; None if they do not fit.
+def _fit_curve(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return tones of a brightness and contrast that clip, or of a gamma, [256].
 
-    tones: the typical tone of each of these source levels.
+    tones: the typical tone of each of these source levels. None: neither fits.
     """
+    curves = [_fit_line(tones, levels), _fit_gamma(tones, levels)]
+    errors = [
+        math.inf if curve is None else float(np.median(np.abs(curve[levels] - tones)))
+        for curve in curves
+    ]
+    return curves[int(np.argmin(errors))] if min(errors) <= MAX_CURVE_ERROR else None
+
+
+def _fit_line(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return the tones of a gain and an offset, [256]; None if too few levels are known."""
     is_used = (tones > UNCLIPPED[0]) & (tones < UNCLIPPED[1])
     for _ in range(3):
-        if is_used.sum() < MIN_LINE_LEVELS:
+        if is_used.sum() < MIN_CURVE_LEVELS:
             return None
         gain, offset = np.polyfit(levels[is_used], tones[is_used], 1)
         is_used &= np.abs(gain * levels + offset - tones) <= MEAN_RANGE_LEVELS / 2
     line: NDArray[np.float64] = np.clip(gain * LEVELS + offset, 0, 255)
-    return line if np.median(np.abs(line[levels] - tones)) <= MAX_LINE_ERROR else None
+    return line
+
+
+def _fit_gamma(tones: NDArray[np.float64], levels: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return the tones of a power of the level, [256]; None if too few levels are known."""
+    is_used = (tones > UNCLIPPED[0]) & (tones < UNCLIPPED[1]) & (levels > UNCLIPPED[0])
+    curve = LEVELS.astype(np.float64)
+    for _ in range(3):
+        if is_used.sum() < MIN_CURVE_LEVELS:
+            return None
+        # A distance of logarithms, times the tone, is about the distance in levels.
+        used = tones[is_used]
+        power, scale = np.polyfit(np.log(levels[is_used]), np.log(used), 1, w=used)
+        curve = np.clip(math.exp(scale) * LEVELS.astype(np.float64) ** max(power, 0.0), 0, 255)
+        is_used &= np.abs(curve[levels] - tones) <= MEAN_RANGE_LEVELS / 2
+    return curve

@@ -84,15 +84,27 @@ KEEP_RULES = (
     _KeepRule(lambda copy: copy.path, lambda *_: "all files are equal; this name sorts first"),
 )
 
+# The first rules say that a file holds more than another one. If they decide nothing, and if the
+# best file does not match all copies, the file that matches the most of them is kept.
+TIER_RULES = 6
+MOST_MATCHES_REASON = "it matches the most of the copies"
+
 
 def rank_copy(copy: DuplicateFile) -> tuple[float | str, ...]:
     """Return the sort key of a file: the file to keep sorts first."""
     return tuple(rule.get_rank(copy) for rule in KEEP_RULES)
 
 
+def get_tier(copy: DuplicateFile) -> tuple[float | str, ...]:
+    """Return the part of a file's sort key that says how much the file holds."""
+    return rank_copy(copy)[:TIER_RULES]
+
+
 def explain_choice(keeper: DuplicateFile, others: list[DuplicateFile]) -> str:
     """Return the reason to keep a file, compared with the best of the other files."""
     next_best = min(others, key=rank_copy)
+    if rank_copy(keeper) > rank_copy(next_best):
+        return MOST_MATCHES_REASON
     for rule in KEEP_RULES:
         if rule.get_rank(keeper) != rule.get_rank(next_best):
             return rule.explain(keeper, next_best)

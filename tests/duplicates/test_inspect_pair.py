@@ -11,9 +11,10 @@ from PIL.Image import Image as Picture
 from support import look_alikes, more_look_alikes, near_duplicates, picture_edits
 from support.compare_files import compare_files
 
+from searchapp.duplicates import registration
 from searchapp.duplicates.borders import find_content
 from searchapp.duplicates.inspect_pair import inspect_frames
-from searchapp.duplicates.residuals import NOISE_LEVELS, measure_noise
+from searchapp.duplicates.residuals import NOISE_LEVELS, match_tones, measure_noise
 from searchapp.duplicates.text_pages import is_text_page
 from searchapp.pictures.frames import Frame
 
@@ -100,6 +101,46 @@ def test_clipped_colors_are_the_same_picture() -> None:
     brighter = ImageEnhance.Brightness(scene).enhance(1.2)
     for one, other in ((scene, brighter), (brighter, scene)):
         assert inspect_frames(Frame(one, None), Frame(other, None), NO_SHIFT).result == "same"
+
+
+def draw_sky() -> Picture:
+    """Draw a smooth picture with a few bright lights: it hides no wrong tone."""
+    rows, columns = np.mgrid[:400, :600] / 400.0
+    lights = sum(
+        np.exp(-((columns - 0.3 * n) ** 2 + (rows - 0.2 * n % 0.9) ** 2) / 0.01)
+        for n in range(1, 5)
+    )
+    luma = np.clip(60 * rows + 12 * np.sin(9 * columns) * np.cos(7 * rows) + 190 * lights, 0, 255)
+    return Image.fromarray((luma[..., None] * (0.9, 1.0, 0.95)).astype(np.uint8))
+
+
+def test_a_few_clipped_lights_are_the_same_picture() -> None:
+    """Clipping cannot be undone, so the darker picture gets the tones of the brighter one."""
+    sky = draw_sky()
+    brighter = ImageEnhance.Brightness(sky).enhance(1.2)
+    for one, other in ((sky, brighter), (brighter, sky)):
+        assert inspect_frames(Frame(one, None), Frame(other, None), NO_SHIFT).result == "same"
+
+
+@pytest.mark.parametrize("power", [0.75, 0.85])
+def test_a_gamma_is_removed_from_all_tones(power: float) -> None:
+    """A slight gamma is no straight line, and dark tones change the most."""
+    ramp = Image.linear_gradient("L").convert("RGB")
+    brighter = ramp.point([round(255 * (level / 255) ** power) for level in range(256)] * 3)
+    for pictures in ((ramp, brighter), (brighter, ramp)):
+        one, other = match_tones(*pictures, NO_SHIFT, 256)
+        levels = np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16))
+        assert levels.max() <= 2
+
+
+def test_a_fine_registration_that_moves_nothing() -> None:
+    """Resampling adds noise, which hides another digit in a smooth picture."""
+    scene = draw_scene(0).convert("L")
+    assert registration.register_finely(scene, scene, NO_SHIFT, 512) is None
+    moved = np.array([[1, 0, 0.002], [0, 1, 0], [0, 0, 1.0]])
+    finer = registration.register_finely(scene, scene, moved, 512)
+    assert finer is not None
+    assert np.abs(finer - NO_SHIFT).max() < 0.0005
 
 
 def test_pages_that_compression_has_changed_are_left_out() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from support.duplicates import make_near_copy
 
 from searchapp.catalog import ImageWithFiles
 from searchapp.duplicates.list_copies import are_separate_shots
+from searchapp.files import choose_keeper
 
 
 def make_image(taken_at: str | None, camera: str | None = "Q4") -> ImageWithFiles:
@@ -44,3 +48,10 @@ def test_separate_shots(one: str, other: str) -> None:
 def test_perhaps_one_shot(one: str, other: str | None) -> None:
     """The times are equal, or one of them is not known well enough."""
     assert not are_separate_shots(make_image(one), make_image(other))
+
+
+def test_the_reason_of_a_keeper_that_does_not_rank_first() -> None:
+    """A smaller file that matches more copies is kept, and its size is not the reason."""
+    small, large = make_near_copy(Path("/album/a.jpg"), 9), make_near_copy(Path("/album/b.jpg"), 99)
+    assert choose_keeper.explain_choice(large, [small]).startswith("largest file")
+    assert choose_keeper.explain_choice(small, [large]) == choose_keeper.MOST_MATCHES_REASON

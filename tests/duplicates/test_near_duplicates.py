@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from support.duplicates import find_duplicates
 from support.fake_engine import FakeEngine
 from support.library import index_folder, write_fake_clip
 
-from searchapp.duplicates import fingerprint
+from searchapp.duplicates import candidates, fingerprint
+from searchapp.duplicates.borders import Box
 from searchapp.duplicates.candidates import find_pairs_by_hash
+from searchapp.duplicates.inspect_pairs import Candidate
+from searchapp.duplicates.judge_pairs import rank_candidate
 from searchapp.library import Library
 from searchapp.types import Duplicates
 
@@ -154,3 +158,19 @@ def test_hashes_of_turned_pictures() -> None:
         assert (fingerprint.turn_hashes(hashes, number) == turned).all()
         pairs = find_pairs_by_hash(np.concatenate([hashes, turned]))
         assert {(n, n + 40) for n in range(40)} <= set(map(tuple, pairs.tolist()))
+
+
+def test_near_embeddings_need_no_similar_hash() -> None:
+    """A crop of a smooth picture has another hash; it is compared upright."""
+    hashes = np.array([0, 2**40 - 1], np.uint64)
+    pairs = np.array([[0, 1]])
+    assert candidates.add_turns(pairs, hashes, np.array([True])).tolist() == [[0, 1, 0]]
+    assert not len(candidates.add_turns(pairs, hashes, np.array([False])))
+
+
+def test_the_content_of_a_border_is_compared_first() -> None:
+    """If a picture fits with and without its border, the copy has a border."""
+    window, box = (0.0, 0.0, 1.0, 1.0), Box(0.1, 0.1, 0.9, 0.9)
+    whole = Candidate(0, window, True, None, None, 1.0)
+    content, poor = (replace(whole, first_content=box, matched_share=x) for x in (0.98, 0.7))
+    assert sorted([poor, whole, content], key=rank_candidate) == [content, whole, poor]

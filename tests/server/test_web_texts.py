@@ -25,7 +25,7 @@ from support.live_server import serve_library
 from searchapp.duplicates.difference_text import EDIT_TEXTS, describe_difference
 from searchapp.duplicates.fingerprint import TURN_NAMES
 from searchapp.duplicates.make_groups import LOOK_ALIKE_REASON
-from searchapp.files.choose_keeper import KEEP_RULES
+from searchapp.files.choose_keeper import KEEP_RULES, MOST_MATCHES_REASON
 from searchapp.server.web_files import SHARED_FILES, WEB_FOLDER
 
 TABLE_FILES = {
@@ -139,7 +139,8 @@ def test_each_explanation_of_duplicates_has_a_translation() -> None:
     for rule in KEEP_RULES:
         reason = rule.explain(with_companions, other)
         assert any(re.search(pattern, reason, re.DOTALL) for pattern in reasons), reason
-    assert any(re.search(pattern, LOOK_ALIKE_REASON) for pattern in reasons)
+    for reason in (LOOK_ALIKE_REASON, MOST_MATCHES_REASON):
+        assert any(re.search(pattern, reason) for pattern in reasons), reason
     for turn, cut_share, is_cropped in product(range(len(TURN_NAMES)), (0.0, 0.1), (True, False)):
         for certainty, edits in (("pixels", ()), ("near", tuple(EDIT_TEXTS)), ("near", ())):
             for copy in (other, replace(keeper, certainty="near")):

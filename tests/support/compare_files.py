@@ -45,7 +45,8 @@ def compare_files(first: bytes, second: bytes) -> FileComparison:
         ones, others = (prints.unpack_copies([copy]) for copy in copies)
         luma = np.concatenate([ones[0], others[0]])
         hashes = prints.compute_hashes(prints.compute_coefficients(luma))
-        for _, _, turn in candidates.add_turns(np.array([[0, 1]]), hashes).tolist():
+        turned = candidates.add_turns(np.array([[0, 1]]), hashes, np.array([True]))
+        for _, _, turn in turned.tolist():
             turns = np.array([turn])
             compared = compare_pairs.compare_copies(
                 ones,

@@ -98,6 +98,7 @@ export const GERMAN_VIEWS = {
   has_date: "hat das Aufnahmedatum",
   loses_less: (one, other) => `${one} verliert weniger Details als ${other}`,
   largest_file: "größte Datei, also am wenigsten komprimiert",
+  most_matches: "passt zu den meisten Kopien",
   no_copy_name: "ihr Name sieht nicht nach einer Kopie aus",
   oldest_file: "die älteste Datei",
   shortest_path: "der kürzeste Pfad",
