@@ -29,8 +29,8 @@ SCENES = {
     6: ("JPEG q30", "thumbnail 256", "50 % resize", "10 % crop", "border", "mirror", "grayscale"),
     7: ("thumbnail 256", "50 % resize", "rotate 270", "+10 % brightness"),
 }
-# The letters of the pages have few pixels. After these changes, two digits differ as much as the edges
-# of equal ones: pages are left out.
+# The letters of the pages have few pixels. After these changes, two digits differ as much as the
+# edges of equal ones: pages are left out.
 BLURRING_CHANGES = ("50 % resize", "thumbnail 256", "JPEG q30")
 
 
