@@ -38,3 +38,4 @@ def test_chromium_reads_the_manifest(
                 address,
             )
             assert icon["sizes"] in (size, "any")
+        page.context.close()

@@ -21,7 +21,10 @@ pytestmark = needs_chromium
 
 @pytest.fixture
 def site(tmp_path: Path) -> Any:
-    """URL of a server with a playable video, an unsupported video, and a picture with its RAW."""
+    """Yield the URL of a server with a playable video, an unsupported one, and a picture with RAW.
+
+    Name it before `tabs` in a test: tabs must close before the server ends.
+    """
     folder = tmp_path / "photos"
     write_video(folder / "clip.webm", (("cyan", 4), ("purple", 4)))
     write_video(folder / "old.avi", (("gold", 4), ("brown", 4)))
@@ -34,7 +37,7 @@ def site(tmp_path: Path) -> Any:
         yield url
 
 
-def test_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> None:
+def test_video_plays_from_its_frame(site: str, tabs: Any, tmp_path: Path) -> None:
     """A tile shows the time of its frame; the large view plays the video from this time."""
     page = tabs.open_page(site)
     type_query(page, "purple")
@@ -54,7 +57,7 @@ def test_video_plays_from_its_frame(tabs: Any, site: str, tmp_path: Path) -> Non
     assert not video.evaluate("video => video.hasAttribute('src')")
 
 
-def test_unsupported_video_is_shown_as_frame(tabs: Any, site: str) -> None:
+def test_unsupported_video_is_shown_as_frame(site: str, tabs: Any) -> None:
     """The large view keeps the frame, without an error; it also lists companions."""
     page = tabs.open_page(site)
     type_query(page, "brown")
