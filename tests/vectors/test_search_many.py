@@ -10,8 +10,8 @@ import pytest
 from support.vectors import DIMENSIONS, FilledCatalog
 
 from searchapp.vectors import VectorIndex
-from searchapp.vectors.faiss_files import faiss_index
 from searchapp.vectors.faiss_files import index as index_module
+from searchapp.vectors.faiss_files import threads
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 from searchapp.vectors.indexes import Indexes
 
@@ -88,7 +88,7 @@ def test_small_exact_searches_use_one_thread(
     monkeypatch: pytest.MonkeyPatch, limit: int, used: list[int]
 ) -> None:
     """On a busy machine, the threads of a small search wait for each other."""
-    monkeypatch.setattr(faiss_index, "MIN_PARALLEL_PRODUCTS", limit)
+    monkeypatch.setattr(threads, "MIN_PARALLEL_PRODUCTS", limit)
     index = FaissIndex.create_empty("exact", 4)
     index.add(np.arange(2), np.eye(2, 4, dtype=np.float32))
     counts: list[int] = []

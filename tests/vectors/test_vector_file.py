@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import faiss
 import numpy as np
 import pytest
 
@@ -73,6 +74,20 @@ def test_cosines_equal_those_from_the_catalog(tmp_path: Path) -> None:
     (near, _), missing = opened.select_nearest(draw(1), np.array([*gaps, ids[4]]), 10)
     assert sorted(missing.tolist()) == sorted(gaps)
     assert near.tolist() == [ids[4]]
+
+
+def test_few_vectors_are_compared_on_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine, the threads of a small search wait for each other."""
+    write(tmp_path / "v", [1, 2], draw(2))
+    opened = VectorFile.open(tmp_path / "v", DIMENSIONS, 2)
+    assert opened is not None
+    counts: list[int] = []
+    monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: 5)
+    monkeypatch.setattr(faiss, "omp_set_num_threads", counts.append)
+    opened.select_nearest(draw(1), np.array([1, 2]), 1)
+    assert counts == [1, 5]
 
 
 @pytest.mark.parametrize("has_links", [True, False])

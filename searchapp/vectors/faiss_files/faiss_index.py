@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ import numpy as np
 from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index, packed_lists, rotation
 from searchapp.vectors.faiss_files.checksums import ChecksumWriter
+from searchapp.vectors.faiss_files.threads import limit_threads
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
@@ -22,9 +23,6 @@ from searchapp.vectors.packing import Ids, Vectors
 # lists are scanned faster. So an index has fewer of them, and scans a larger part.
 MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of lists
 MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 96, 3.0
-# Several threads gain little in a small search. On a busy machine, they wait for each other: 20,000
-# vectors of 256 dimensions took 14 ms with two threads, and 1.6 ms with one.
-MIN_PARALLEL_PRODUCTS = 20_000_000  # of numbers
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
 
@@ -187,8 +185,7 @@ class FaissIndex:
                 *map(_get_pointer, (lists, distances, scores, ids)), False, parameters,
             )  # fmt: skip
         else:
-            is_small = self.is_exact and queries.size * len(self) < MIN_PARALLEL_PRODUCTS
-            with _use_one_thread() if is_small else nullcontext():
+            with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
                 scores, ids = index.search(queries, count, params=parameters)
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
@@ -222,19 +219,6 @@ class FaissIndex:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.write_table(self._ivf, writer.write)
             writer.finish()
-
-
-@contextmanager
-def _use_one_thread() -> Iterator[None]:
-    """Let FAISS use one thread for the calls of this thread."""
-    import faiss
-
-    count = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(count)
 
 
 def _get_utf8_path(file: Path, descriptor: int) -> str:

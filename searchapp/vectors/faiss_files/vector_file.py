@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from searchapp.files.atomic import write_atomically
+from searchapp.vectors.faiss_files.threads import limit_threads
 from searchapp.vectors.packing import Ids, Vectors
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class VectorFile:
             is_valid = is_inside[part] & _are_valid(ids[part], rows)
             rows[:, :HEAD_WORDS] = 0
             index.ntotal = len(rows)
-            products, order = index.search(padded_query, len(rows))
+            with limit_threads(padded_query.size * len(rows)):
+                products, order = index.search(padded_query, len(rows))
             is_used = order[0] >= 0  # FAISS leaves out vectors with NaN.
             is_used[is_used] = is_valid[order[0][is_used]]
             chosen = order[0][is_used]
