@@ -85,9 +85,9 @@ KEEP_RULES = (
 )
 
 # The first rules say that a file holds more than another one. If they decide nothing, and if the
-# best file does not match all copies, the file that matches the most of them is kept.
+# best file does not match all copies, the file that matches more of them is kept.
 TIER_RULES = 6
-MOST_MATCHES_REASON = "it matches the most of the copies"
+MOST_MATCHES_REASON = "it matches more copies than the others"
 
 
 def rank_copy(copy: DuplicateFile) -> tuple[float | str, ...]:

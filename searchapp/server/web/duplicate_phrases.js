@@ -28,7 +28,7 @@ const REASONS = [
   [/^has the date when it was taken$/, "has_date"],
   [/^(\S+) loses less detail than (\S+)$/, "loses_less"],
   [/^largest file, so the least compressed$/, "largest_file"],
-  [/^it matches the most of the copies$/, "most_matches"],
+  [/^it matches more copies than the others$/, "most_matches"],
   [/^its name does not look like a copy$/, "no_copy_name"],
   [/^the oldest file$/, "oldest_file"],
   [/^the shortest path$/, "shortest_path"],

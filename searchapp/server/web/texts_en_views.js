@@ -98,7 +98,7 @@ export const ENGLISH_VIEWS = {
   has_date: "has the date when it was taken",
   loses_less: (one, other) => `${one} loses less detail than ${other}`,
   largest_file: "largest file, so the least compressed",
-  most_matches: "it matches the most of the copies",
+  most_matches: "it matches more copies than the others",
   no_copy_name: "its name does not look like a copy",
   oldest_file: "the oldest file",
   shortest_path: "the shortest path",
