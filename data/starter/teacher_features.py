@@ -103,21 +103,29 @@ def make_features(
     device: torch.device,
     class_vectors: Tensor,
     budget: TimeBudget,
+    share: tuple[int, int] = (0, 1),
 ) -> None:
     """Write the features that are missing to the folder `work`, until the time is over.
 
-    A round is one file, so a later call continues after the last complete round. The rounds of all
-    kinds are interleaved, so that a part of them can be used as well.
+    share: number of this call, and count of the calls that divide the rounds among them. A round is
+    one file, so a later call continues after the last complete round. The rounds of all kinds are
+    interleaved, so that a part of them can be used as well.
     """
     rounds = count_rounds(sizes)
-    wanted = [
+    planned = [
         (kind, number)
         for number in range(max(rounds.values()))
         for kind in KINDS
-        if number < rounds[kind] and not _get_round_file(work, kind, number).exists()
+        if number < rounds[kind]
+    ]
+    wanted = [
+        each
+        for each in planned[share[0] :: share[1]]
+        if not _get_round_file(work, *each).exists()
     ]
     held_back_file = work / "features" / "held-back.pt"
-    if not wanted and held_back_file.exists():
+    is_first = share[0] == 0  # it describes the held-back pictures
+    if not wanted and (held_back_file.exists() or not is_first):
         log_progress("the features are there already")
         return
     pictures = Pictures.load(sources, sizes)
@@ -127,7 +135,7 @@ def make_features(
         is_fine=sizes.has_fine_features,
         batch=1024 if device.type == "cuda" else 32,
     )
-    if not held_back_file.exists():
+    if is_first and not held_back_file.exists():
         saved = {
             name: maker.describe(photos.pixels.to(device),
                                  draw_round("photos", 0, len(photos), seed)[0].to(device), None)

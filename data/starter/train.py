@@ -40,6 +40,14 @@ from train_student import StudentTrainer, align_to_model
 STAGES = ("texts", "features", "space", "student")
 
 
+def parse_share(text: str) -> tuple[int, int]:
+    """Parse I/N, share I of N equal ones, counted from 0."""
+    number, count = (int(part) for part in text.split("/"))
+    if not 0 <= number < count:
+        raise ValueError(text)
+    return number, count
+
+
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
@@ -54,6 +62,13 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
         type=float,
         default=600,
         help="of a call, for features; `all` goes on with the rounds that are there",
+    )
+    parser.add_argument(
+        "--share",
+        type=parse_share,
+        default=(0, 1),
+        metavar="I/N",
+        help="make only this share of the features, 0/2 and 1/2 for two GPUs",
     )
     parser.add_argument("--total-minutes", type=float, default=15, help="of the student's schedule")
     parser.add_argument("--steps", type=int, help="of the student's schedule, instead of minutes")
@@ -97,7 +112,9 @@ def run_stages(arguments: argparse.Namespace) -> None:
     if "features" in stages:
         vectors = TrainingTexts.load(work).class_vectors
         feature_budget = TimeBudget(min(arguments.minutes, arguments.feature_minutes))
-        make_features(sources, work, sizes, seed, device, vectors, feature_budget)
+        make_features(
+            sources, work, sizes, seed, device, vectors, feature_budget, arguments.share
+        )
     if not {"space", "student"} & set(stages):
         return
     material = load_material(sources, work, sizes, seed, device)
