@@ -119,9 +119,7 @@ def make_features(
         if number < rounds[kind]
     ]
     wanted = [
-        each
-        for each in planned[share[0] :: share[1]]
-        if not _get_round_file(work, *each).exists()
+        each for each in planned[share[0] :: share[1]] if not _get_round_file(work, *each).exists()
     ]
     held_back_file = work / "features" / "held-back.pt"
     is_first = share[0] == 0  # it describes the held-back pictures

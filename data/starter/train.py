@@ -112,9 +112,7 @@ def run_stages(arguments: argparse.Namespace) -> None:
     if "features" in stages:
         vectors = TrainingTexts.load(work).class_vectors
         feature_budget = TimeBudget(min(arguments.minutes, arguments.feature_minutes))
-        make_features(
-            sources, work, sizes, seed, device, vectors, feature_budget, arguments.share
-        )
+        make_features(sources, work, sizes, seed, device, vectors, feature_budget, arguments.share)
     if not {"space", "student"} & set(stages):
         return
     material = load_material(sources, work, sizes, seed, device)

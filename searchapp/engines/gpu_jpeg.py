@@ -14,7 +14,7 @@ from typing import Any
 
 from searchapp.engines.base import summarize_error
 from searchapp.engines.batched_jpeg import MIN_PIXELS, BatchedJpegDecoder
-from searchapp.engines.proven_jpeg import MARK, ProvenDecoder
+from searchapp.engines.proven_jpeg import ProvenDecoder
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures.jpeg_decoder import JpegJob
 from searchapp.types import DecodeDevice
@@ -74,23 +74,6 @@ def _find_reason_for_cpu(spec: ModelSpec, *, is_preferred: bool) -> str | None:
     return None
 
 
-def _mark_gpu_memory(jobs: Sequence[JpegJob]) -> list[int]:
-    """Fill the memory with MARK that torch lends next for pictures; return the addresses.
-
-    torch should lend the same memory to a stream again, for the same sizes in the same order. If
-    it has just got more memory from the GPU, it may exchange the memory of pictures.
-    ProvenDecoder compares the addresses.
-    """
-    import torch
-
-    blanks = [torch.empty((3, j.shape.pixel_count), dtype=torch.uint8, device="cuda") for j in jobs]
-    for blank in blanks:
-        for plane, level in zip(blank, MARK, strict=True):
-            plane.fill_(level)
-    torch.cuda.current_stream().synchronize()  # nvJPEG uses another stream.
-    return [blank.data_ptr() for blank in blanks]
-
-
 def _start_nvjpeg() -> ProvenDecoder:
     """Start a decoder that uses nvJPEG; raise an exception if that fails."""
     import torch
@@ -116,4 +99,4 @@ def _start_nvjpeg() -> ProvenDecoder:
         decoded: list[Any] = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
         return decoded
 
-    return ProvenDecoder(decode_files, _mark_gpu_memory, use_own_stream)
+    return ProvenDecoder(decode_files, use_own_stream)

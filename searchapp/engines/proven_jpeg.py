@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from searchapp.engines.batched_jpeg import Pixels
 from searchapp.engines.reduce_jpegs import reduce_pictures
-from searchapp.pictures.jpeg_decoder import JpegJob, JpegShape, parse_baseline
+from searchapp.pictures.jpeg_decoder import (
+    SAMPLING_420,
+    SAMPLING_422,
+    SAMPLING_444,
+    JpegJob,
+    JpegShape,
+    parse_baseline,
+)
 
 logger = logging.getLogger(__name__)
 
-MARK = (1, 254, 3)  # red, green, blue: a color that photos lack
 # In levels of 255, to the picture of libjpeg, with each side divided by COMPARED_FACTOR: libjpeg
 # shows fine grain otherwise than the mean of a square.
 MAX_MEAN_DIFFERENCE, COMPARED_FACTOR = 2.0, 4
@@ -24,39 +33,48 @@ CUT_SHARES = (0.5, 0.95)  # of the entropy-coded data that a truncated copy keep
 MAX_PROOFS = 3  # Attempts for a shape: the picture can be damaged.
 MAX_SHAPES = 10_000  # to remember
 PROBE_SIDE = 512  # pixels
+BLANK_COLOR = (1, 254, 3)  # red, green, blue: a color that photos lack
+END_SIDE = 8  # pixels; larger ends could contain parts of other blocks
+MAX_ENDS = 1000  # of earlier pictures; another picture that ends in the same pixels is refused
+SAMPLE_BYTES = 256  # of a JPEG, to recognize copies
+PILLOW_SUBSAMPLING = {SAMPLING_444: 0, SAMPLING_422: 1, SAMPLING_420: 2}
+
+Geometry = tuple[int, int, bytes]  # width, height, sampling
 
 
 class ProvenDecoder:
     """Decodes batches of JPEGs, and gives back to Pillow what could get wrong pixels.
 
     nvJPEG accepts damaged JPEGs. A truncated JPEG with an end marker has no structure that shows
-    it. libjpeg shows gray for the missing part; nvJPEG leaves parts of other pictures there. So a
-    picture is used only if both of these hold:
+    it. libjpeg shows gray for the missing part. nvJPEG decodes into buffers of its own, and shows
+    what an earlier picture left there: the same pixels, bit for bit. So a picture is used only if
+    both of these hold:
 
-    - The memory that the decoder wrote to had the color MARK before. Neither the last pixel nor any
-      pixel of the reduced picture has this color.
+    - Its last block differs from that of each other picture that may have been in the buffers.
+      Pictures of another size would leave other pixels. So blank pictures of the same size are
+      decoded first whenever the size changes or more buffers are needed.
     - The decoder has proven in this process that it decodes this JpegShape right: one picture of
       this shape looks as with Pillow, and the truncated copies of it are noticed.
 
-    Verified on an H200, by tests/bench/gpu_decode.py: the pixels and vectors of complete JPEGs, and
-    that truncated ones show parts of other pictures. Not verified on any GPU: that nvJPEG leaves
-    the mark, that torch lends the marked memory again, and so whether any proof succeeds. If one
-    of this is wrong, the proof fails, and the CPU decodes.
+    tests/bench/gpu_decode.py verifies this on a GPU.
     """
 
     def __init__(
         self,
         decode_files: Callable[[Sequence[JpegJob]], Sequence[Any]],
-        mark_memory: Callable[[Sequence[JpegJob]], Sequence[int]],
         use_stream: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Decode test pictures; raise an exception if any of them is decoded wrong.
 
-        decode_files: returns tensors [3, height, width]. mark_memory: fills the memory for these
-        tensors with MARK, and returns its addresses. use_stream: entered for each batch.
+        decode_files: returns tensors [3, height, width]; no other code may use its decoder.
+        use_stream: entered for each batch.
         """
-        self._decode_files, self._mark_memory = decode_files, mark_memory
-        self._use_stream = use_stream
+        self._decode_files, self._use_stream = decode_files, use_stream
+        self._lock = threading.Lock()  # held while the decoder works, and for the next three
+        self._geometry: Geometry | None = None  # of what is in the buffers
+        self._buffer_count = 0  # buffers that hold pictures of this geometry
+        # The pictures that may be in the buffers, by their last block; None if several have it.
+        self._pictures_by_end: dict[bytes, bytes | None] = {}
         self._proven = set[JpegShape]()
         self._picture_counts = dict[JpegShape, int]()  # of shapes that are not proven
         with self._use_stream():
@@ -66,11 +84,14 @@ class ProvenDecoder:
 
     def decode_batch(self, jobs: Sequence[JpegJob]) -> list[Pixels | None]:
         """Decode JPEGs; return None for each one that Pillow must decode."""
+        made: list[Pixels | None] = [None] * len(jobs)
         with self._use_stream():
-            are_proven = [self._is_proven(job) for job in jobs]
-            usable = [job for job, is_proven in zip(jobs, are_proven, strict=True) if is_proven]
-            pictures = iter(self._decode_marked(usable) if usable else ())
-            return [next(pictures) if is_proven else None for is_proven in are_proven]
+            proven = [number for number, job in enumerate(jobs) if self._is_proven(job)]
+            for numbers in _group_by_geometry(proven, jobs):
+                pictures = self._decode_checked([jobs[number] for number in numbers])
+                for number, picture in zip(numbers, pictures, strict=True):
+                    made[number] = picture
+        return made
 
     def _is_proven(self, job: JpegJob) -> bool:
         """Return whether the shape of a JPEG is decoded right; test it with its second picture.
@@ -96,52 +117,104 @@ class ProvenDecoder:
 
     def _find_fault(self, job: JpegJob) -> str | None:
         """Return why results of this decoder could be wrong for JPEGs like this one."""
-        (made,) = self._decode_marked([job])
-        if made is None or not _looks_like_libjpeg(made, job):
-            return "the GPU shows other pixels than the CPU"
-        for share in CUT_SHARES:
-            (rest,) = self._decode_marked([job.cut(share)])
-            if rest is not None:
-                return "the GPU shows parts of other pictures in truncated JPEGs"
-        return None
+        try:
+            (made,) = self._decode_checked([job])
+            if made is None or not _looks_like_libjpeg(made, job):
+                return "the GPU shows other pixels than the CPU"
+            for share in CUT_SHARES:
+                (rest,) = self._decode_checked([job.cut(share)])
+                if rest is not None:
+                    return "the GPU shows parts of other pictures in truncated JPEGs"
+            return None
+        finally:
+            with self._lock:
+                self._geometry = None  # The truncated copies showed the end of the picture.
 
-    def _decode_marked(self, jobs: Sequence[JpegJob]) -> list[Pixels | None]:
-        """Decode JPEGs; return None for each one whose picture still has the mark."""
-        addresses = self._mark_memory(jobs)
-        decoded = self._decode_files(jobs)
-        # Pictures with the same number of pixels may exchange their memory.
-        sizes = [job.shape.pixel_count for job in jobs]
-        marked = sorted(zip(addresses, sizes, strict=True))
-        if sorted(zip((each.data_ptr() for each in decoded), sizes, strict=True)) != marked:
-            raise RuntimeError("pictures are decoded in other memory than expected")
+    def _decode_checked(self, jobs: Sequence[JpegJob]) -> list[Pixels | None]:
+        """Decode JPEGs of one geometry; return None for each one that may show a leftover."""
+        with self._lock:
+            if _get_geometry(jobs[0]) != self._geometry or len(jobs) > self._buffer_count:
+                self._fill_buffers(jobs)
+            geometry, self._geometry = self._geometry, None  # unknown if the decoder fails
+            decoded = self._decode_files(jobs)
+            # Pictures of a batch may have used the same buffer, in any order.
+            ends = self._remember_ends(decoded, jobs)
+            are_own = [self._pictures_by_end[end] is not None for end in ends]
+            if len(self._pictures_by_end) <= MAX_ENDS:
+                self._geometry = geometry
         pictures = reduce_pictures(decoded, jobs)
-        are_marked = _find_marked_ends(decoded)
         return [
-            None if is_marked or _has_mark(picture) else picture
-            for picture, is_marked in zip(pictures, are_marked, strict=True)
+            picture if is_own else None for picture, is_own in zip(pictures, are_own, strict=True)
         ]
 
+    def _remember_ends(self, decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[bytes]:
+        """Return the last block of each picture. Copies of a file may end in the same block."""
+        ends = _read_ends(decoded, jobs[0].shape)
+        for end, job in zip(ends, jobs, strict=True):
+            picture = _identify(job)
+            if self._pictures_by_end.setdefault(end, picture) != picture:
+                self._pictures_by_end[end] = None
+        return ends
 
-def _find_marked_ends(decoded: Sequence[Any]) -> list[bool]:
-    """Return for each decoded picture whether its last pixel has the color MARK.
+    def _fill_buffers(self, jobs: Sequence[JpegJob]) -> None:
+        """Decode as many blank pictures as there are jobs, all of the same geometry."""
+        blanks = [_make_blank(_get_geometry(jobs[0]))] * len(jobs)
+        self._geometry, self._pictures_by_end = None, {}
+        self._remember_ends(self._decode_files(blanks), blanks)
+        self._geometry, self._buffer_count = _get_geometry(jobs[0]), len(jobs)
 
-    It has if anything is missing at the end. In a reduced picture with 4:2:2, its color can be
-    mixed with its neighbor's.
+
+def _identify(job: JpegJob) -> bytes:
+    """Return what only copies of a JPEG have in common."""
+    middle, size = len(job.data) // 2, len(job.data)
+    samples = job.data[middle : middle + SAMPLE_BYTES] + job.data[-SAMPLE_BYTES:]
+    return size.to_bytes(8, "big") + samples
+
+
+def _get_geometry(job: JpegJob) -> Geometry:
+    return job.shape.width, job.shape.height, job.shape.sampling
+
+
+def _group_by_geometry(numbers: Sequence[int], jobs: Sequence[JpegJob]) -> Iterator[list[int]]:
+    """Yield the numbers of the jobs of each geometry."""
+
+    def get_key(number: int) -> Geometry:
+        return _get_geometry(jobs[number])
+
+    for _, group in groupby(sorted(numbers, key=get_key), get_key):
+        yield list(group)
+
+
+def _read_ends(decoded: Sequence[Any], shape: JpegShape) -> list[bytes]:
+    """Return the last pixels of each picture, without those that belong to the block before.
+
+    Blocks are encoded one after the other, so the last one is missing if anything is.
     """
     import torch
 
-    ends = torch.stack([each[:, -1, -1] for each in decoded]).cpu()
-    are_marked: list[bool] = (ends == torch.tensor(MARK, dtype=torch.uint8)).all(1).tolist()
-    return are_marked
+    across, down = divmod(shape.sampling[0], 16)  # of blocks of 8 x 8 pixels
+    width = min(END_SIDE, (shape.width - 1) % (8 * across) + 1)
+    height = min(END_SIDE, (shape.height - 1) % (8 * down) + 1)
+    ends = torch.stack([each[:, -height:, -width:] for each in decoded]).cpu().numpy()
+    return [end.tobytes() for end in ends]
 
 
-def _has_mark(picture: Pixels) -> bool:
-    """Return whether any pixel has the color MARK, because a part of the picture is missing."""
-    red, green, blue = MARK
-    found = picture[..., 1] == green
-    if not found.any():
-        return False
-    return bool((found & (picture[..., 0] == red) & (picture[..., 2] == blue)).any())
+@lru_cache(maxsize=16)
+def _make_blank(geometry: Geometry) -> JpegJob:
+    """Return a JPEG in BLANK_COLOR."""
+    from PIL import Image
+
+    width, height, sampling = geometry
+    picture, file = Image.new("RGB", (width, height), BLANK_COLOR), io.BytesIO()
+    picture.save(file, "JPEG", quality=90, subsampling=PILLOW_SUBSAMPLING[sampling])
+    return _make_job(file.getvalue(), width, height)
+
+
+def _make_job(data: bytes, width: int, height: int) -> JpegJob:
+    layout = parse_baseline(data)
+    assert layout is not None
+    shape = JpegShape(width, height, 2, layout.sampling, layout.has_restarts)
+    return JpegJob(data, shape, layout.scan_start)
 
 
 def _looks_like_libjpeg(made: Pixels, job: JpegJob) -> bool:
@@ -167,7 +240,4 @@ def _make_probe() -> JpegJob:
     colors = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     picture, file = Image.fromarray(colors).resize((PROBE_SIDE, PROBE_SIDE)), io.BytesIO()
     picture.save(file, "JPEG", quality=90)
-    layout = parse_baseline(file.getvalue())
-    assert layout is not None
-    shape = JpegShape(PROBE_SIDE, PROBE_SIDE, 2, layout.sampling, layout.has_restarts)
-    return JpegJob(file.getvalue(), shape, layout.scan_start)
+    return _make_job(file.getvalue(), PROBE_SIDE, PROBE_SIDE)

@@ -17,6 +17,7 @@ from searchapp.pictures.jpeg_segments import (
     DRI,
     END_MARKER,
     SOS,
+    count_restarts,
     find_scan_end,
     read_segment,
 )
@@ -137,27 +138,27 @@ def parse_baseline(data: bytes) -> BaselineLayout | None:
 
     Return None if the JPEG has another structure, is truncated, or has unusual colors.
     """
-    position, component_ids, samplings, has_restarts = 2, b"", b"", False
+    position, frame, interval = 2, b"", 0
     while (segment := read_segment(data, position)) is not None:
         marker, content, position = segment
         if marker in FRAMES:
-            if marker != BASELINE_FRAME or component_ids or not _is_usual_frame(content):
+            if marker != BASELINE_FRAME or frame or not _is_usual_frame(content):
                 return None
-            component_ids, samplings = content[6::3], content[7::3]
+            frame = content
         elif marker == DRI:
-            has_restarts = any(content)
+            interval = int.from_bytes(content, "big")
         elif marker == ADOBE_SEGMENT and content.startswith(b"Adobe"):
             if content[11:12] != ADOBE_YCBCR:
                 return None
         elif marker == SOS:
-            count = len(component_ids)
-            is_whole = content[0:1] == bytes((count,)) and content[1 + 2 * count :] == WHOLE_SCAN
-            if not count or not is_whole:
-                return None
+            is_whole = content[0:1] == b"\3" and content[7:] == WHOLE_SCAN
             end = find_scan_end(data, position)
+            restarts = count_restarts(data, position, end)
+            if not frame or not is_whole or restarts != _count_expected_restarts(frame, interval):
+                return None
             if data[end : end + 2] != END_MARKER:
                 return None
-            return BaselineLayout(position, end + 2, samplings, has_restarts)
+            return BaselineLayout(position, end + 2, frame[7::3], interval > 0)
     return None
 
 
@@ -170,6 +171,19 @@ def _is_usual_frame(frame: bytes) -> bool:
         return False
     samplings = (SAMPLING_444, SAMPLING_422, SAMPLING_420)
     return frame[6::3] == b"\1\2\3" and frame[7::3] in samplings
+
+
+def _count_expected_restarts(frame: bytes, interval: int) -> int:
+    """Return the number of restart markers of a complete scan.
+
+    frame: as in _is_usual_frame. interval: blocks from one restart to the next, or 0.
+    """
+    if not interval:
+        return 0
+    height, width = (int.from_bytes(frame[start : start + 2], "big") for start in (1, 3))
+    across, down = divmod(frame[7], 16)  # of the units of 8 x 8 pixels in a block
+    blocks = -(-width // (8 * across)) * -(-height // (8 * down))
+    return -(-blocks // interval) - 1
 
 
 def _find_draft_factor(size: tuple[int, int], reduced: tuple[int, int]) -> int | None:

@@ -10,6 +10,7 @@ END_MARKER = bytes((0xFF, EOI))
 # Markers of segments that can follow a scan: DHT, SOS, DQT, DNL, DRI, APPn, COM.
 SEGMENTS_BEHIND_SCAN = {0xC4, SOS, 0xDB, 0xDC, DRI, *range(0xE0, 0xF0), 0xFE}
 # In entropy-coded data, FF 00 is a byte of data, FF FF fills, and FF D0 to FF D7 are restarts.
+RESTART_PATTERN = re.compile(rb"\xff[\xd0-\xd7]")
 MARKER_PATTERN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
@@ -38,3 +39,8 @@ def find_scan_end(data: bytes, position: int) -> int:
     """
     found = MARKER_PATTERN.search(data, position)
     return found.start() if found else len(data)
+
+
+def count_restarts(data: bytes, start: int, end: int) -> int:
+    """Return the number of restart markers in entropy-coded data."""
+    return len(RESTART_PATTERN.findall(data, start, end))

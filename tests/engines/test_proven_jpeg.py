@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from PIL import Image
 from support.fake_gpu import FakeGpu, make_picture_job
 
 from searchapp.engines import proven_jpeg
-from searchapp.engines.reduce_jpegs import reduce_pictures
 
 pytest.importorskip("torch")
 
@@ -18,81 +17,107 @@ pytest.importorskip("torch")
 def test_a_truncated_jpeg_with_an_end_marker_is_given_back() -> None:
     decoder = FakeGpu().start()
     assert decoder.decode_batch([make_picture_job()]) == [None]  # the first of its shape
-    jobs = [make_picture_job(share, seed=2) for share in (1.0, 0.5, 0.9, 0.97, 1.0)]
+    shares = (0.5, 0.97, 1.0)
+    jobs = [make_picture_job(share, seed=seed) for seed, share in enumerate(shares, 2)]
     made = decoder.decode_batch(jobs)
-    assert [each is not None for each in made] == [True, False, False, False, True]
-    assert made[0] is not None
-    assert made[0].shape == (64, 64, 3)
+    assert made[:2] == [None, None]
+    assert made[2] is not None
+    assert made[2].shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("side", [128, 129, 136])
 def test_a_missing_corner_is_noticed(subsampling: int, side: int) -> None:
     """Only the last of the blocks that are encoded together is missing."""
-    gpu, job = FakeGpu(), make_picture_job(side=side, subsampling=subsampling)
-    gpu.mark_memory([job])
-    (decoded,) = gpu.decode_files([job])
-    (complete,) = reduce_pictures([decoded], [job])
-    assert proven_jpeg._find_marked_ends([decoded]) == [False]
-    assert not proven_jpeg._has_mark(complete)
+    jobs = [make_picture_job(side=side, subsampling=subsampling, seed=seed) for seed in (1, 2)]
+    before, complete = FakeGpu(buffer_count=2).decode_files(jobs)
+    truncated = complete.clone()
     width, height = (8 if subsampling == 0 else 16), (16 if subsampling == 2 else 8)
     top, left = (side - 1) // height * height, (side - 1) // width * width
-    for plane, level in zip(decoded, proven_jpeg.MARK, strict=True):
-        plane[top:, left:] = level
-    assert proven_jpeg._find_marked_ends([decoded]) == [True]
+    truncated[:, top:, left:] = before[:, top:, left:]
+    ends = proven_jpeg._read_ends([before, complete, truncated], jobs[0].shape)
+    assert ends[2] == ends[0] != ends[1]
 
 
-def test_pictures_of_the_same_size_may_exchange_their_memory() -> None:
-    gpu = FakeGpu(exchanges_memory=True)
-    decoder = gpu.start()
-    jobs = [make_picture_job(seed=seed) for seed in range(3)]
-    jobs[1] = jobs[1].cut(0.5)
-    for job in jobs[::2]:
-        decoder.decode_batch([job])
-    assert [each is not None for each in decoder.decode_batch(jobs)] == [True, False, True]
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("buffer_count", [1, 2, 5])
+def test_what_any_earlier_picture_left_is_noticed(buffer_count: int, is_reversed: bool) -> None:
+    """Pictures of several sizes, and batches of several lengths, use the same buffers."""
+    decoder = FakeGpu(buffer_count=buffer_count, is_reversed=is_reversed).start()
+    sides = (128, 256, 128, 136)
+    for side in sides:
+        for seed in (90, 91):
+            decoder.decode_batch([make_picture_job(side=side, seed=seed)])
+    accepted = complete = 0
+    for first in range(12):
+        shares = [0.5 if (number + first) % 3 == 0 else 1.0 for number in range(1 + first % 5)]
+        jobs = [
+            make_picture_job(share, sides[(number * first) % 4], seed=100 + 10 * first + number)
+            for number, share in enumerate(shares)
+        ]
+        for share, picture in zip(shares, decoder.decode_batch(jobs), strict=True):
+            complete += share == 1.0
+            accepted += picture is not None
+            assert picture is None or share == 1.0
+    # A picture whose end another one of the batch shows is given back, too.
+    assert complete / 2 < accepted <= complete
 
 
-def test_the_memory_of_a_picture_of_another_size_is_refused() -> None:
-    """Its planes of red, green and blue begin elsewhere, so that the mark is wrong."""
+def test_a_picture_that_ends_like_another_is_given_back() -> None:
+    """It can be complete; that costs only time."""
     decoder = FakeGpu().start()
-    jobs = [make_picture_job(side=side) for side in (128, 256)]
-    for job in 2 * jobs:
-        decoder.decode_batch([job])
-    mark_memory = decoder._mark_memory
-    decoder._mark_memory = lambda jobs: list(reversed(mark_memory(jobs)))
-    with pytest.raises(RuntimeError, match="in other memory than expected"):
-        decoder.decode_batch(jobs)
+    white = Image.new("RGB", (64, 128), "white")
+    first, second, other = (make_picture_job(seed=seed, right_part=white) for seed in range(3))
+    decoder.decode_batch([make_picture_job(seed=9)])
+    assert decoder.decode_batch([first])[0] is not None
+    assert decoder.decode_batch([first])[0] is not None  # a copy of the file
+    assert decoder.decode_batch([second]) == [None]
+    # A larger batch begins with other pictures in the buffers.
+    made = decoder.decode_batch([second, make_picture_job(), other])
+    assert [each is not None for each in made] == [False, True, False]
 
 
-def test_a_missing_part_in_the_middle_is_noticed() -> None:
-    """Such as an interval between two restart markers."""
-    gpu, job = FakeGpu(), make_picture_job(subsampling=1)
-    gpu.mark_memory([job])
-    (decoded,) = gpu.decode_files([job])
-    for plane, level in zip(decoded, proven_jpeg.MARK, strict=True):
-        plane[64:72, 48:64] = level
-    assert proven_jpeg._find_marked_ends([decoded]) == [False]
-    (reduced,) = reduce_pictures([decoded], [job])
-    assert proven_jpeg._has_mark(reduced)
+def test_the_number_of_remembered_ends_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proven_jpeg, "MAX_ENDS", 4)
+    decoder = FakeGpu().start()
+    decoder.decode_batch([make_picture_job(seed=50)])
+    for seed in range(12):
+        (made,) = decoder.decode_batch([make_picture_job(seed=seed)])
+        assert made is not None
+        assert decoder.decode_batch([make_picture_job(0.5, seed=seed)]) == [None]
+        assert len(decoder._pictures_by_end) <= 4 + 1
+
+
+def test_after_an_error_the_buffers_are_filled_again() -> None:
+    gpu = FakeGpu()
+    decoder = gpu.start()
+    for seed in range(2):
+        decoder.decode_batch([make_picture_job(seed=seed)])
+    gpu.refuses_truncated = True
+    with pytest.raises(RuntimeError):
+        decoder.decode_batch([make_picture_job(0.5, seed=3)])
+    gpu.refuses_truncated = False
+    gpu.buffers.clear()
+    assert decoder.decode_batch([make_picture_job(0.5, seed=4)]) == [None]
 
 
 def test_the_second_picture_of_a_shape_is_the_proof() -> None:
     gpu = FakeGpu()
     decoder = gpu.start()
-    gpu.decoded.clear()
+    gpu.list_pictures()
     jobs = [make_picture_job(seed=seed) for seed in range(4)]
     assert decoder.decode_batch(jobs[:1]) == [None]
-    assert not gpu.decoded
+    assert not gpu.list_pictures()
     assert decoder.decode_batch([make_picture_job(side=96)]) == [None]  # another shape
     (made,) = decoder.decode_batch(jobs[1:2])
     assert made is not None
-    assert [len(job.data) < len(jobs[1].data) for job in gpu.decoded] == [False, True, True, False]
-    gpu.decoded.clear()
+    sizes = [len(job.data) for job in gpu.list_pictures()]
+    assert [size < len(jobs[1].data) for size in sizes] == [False, True, True, False]
     assert all(each is not None for each in decoder.decode_batch(jobs[2:]))
-    assert gpu.decoded == jobs[2:]
+    assert gpu.list_pictures() == jobs[2:]
 
 
-@pytest.mark.parametrize("fault", ["has_inner_memory", "shows_other_colors"])
+@pytest.mark.parametrize("fault", ["shows_noise", "shows_other_colors"])
 def test_a_shape_with_a_fault_is_left_to_pillow(
     fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,16 +125,16 @@ def test_a_shape_with_a_fault_is_left_to_pillow(
     caplog.set_level(logging.INFO)
     gpu = FakeGpu(**{fault: True}, fault_from_width=600)
     decoder = gpu.start()
-    faulty, good = make_picture_job(side=600), make_picture_job()
-    for _ in range(2 + proven_jpeg.MAX_PROOFS):
-        made = decoder.decode_batch([faulty, good])
+    faulty = make_picture_job(side=600)
+    for seed in range(2 + proven_jpeg.MAX_PROOFS):
+        made = decoder.decode_batch([faulty, make_picture_job(seed=seed)])
         assert made[0] is None
     assert made[1] is not None
     assert len(caplog.records) == proven_jpeg.MAX_PROOFS
     assert "a JPEG of 600 x 600" in caplog.text
-    gpu.decoded.clear()
+    gpu.list_pictures()
     assert decoder.decode_batch([faulty]) == [None]
-    assert not gpu.decoded
+    assert not gpu.list_pictures()
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -143,8 +168,7 @@ def test_the_number_of_remembered_shapes_is_limited(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("has_inner_memory", "parts of other pictures in truncated JPEGs"),
-        ("lends_other_memory", "in other memory than expected"),
+        ("shows_noise", "parts of other pictures in truncated JPEGs"),
         ("shows_other_colors", "other pixels than the CPU"),
         ("refuses_truncated", "Failed to decode the batch"),
     ],
@@ -152,11 +176,3 @@ def test_the_number_of_remembered_shapes_is_limited(monkeypatch: pytest.MonkeyPa
 def test_a_gpu_with_a_fault_does_not_start(fault: str, message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         FakeGpu(**{fault: True}).start()
-
-
-def test_a_color_like_the_mark_in_a_photo_costs_only_time() -> None:
-    picture = np.full((4, 4, 3), 200, np.uint8)
-    for channel, level in enumerate(proven_jpeg.MARK):
-        assert not proven_jpeg._has_mark(picture)
-        picture[2, 1, channel] = level
-    assert proven_jpeg._has_mark(picture)

@@ -180,6 +180,14 @@ def test_a_cut_copy_keeps_its_header_and_has_an_end() -> None:
     assert (values[0] != 128).any()
 
 
+def test_a_jpeg_without_an_interval_between_restarts_is_left_to_pillow() -> None:
+    """Another decoder may show there what an earlier picture left."""
+    data = make_jpeg("restarts")
+    assert parse_baseline(data) is not None
+    start, end = data.index(b"\xff\xd2"), data.index(b"\xff\xd3")
+    assert parse_baseline(data[:start] + data[end:]) is None
+
+
 def test_unusual_headers_are_left_to_pillow() -> None:
     data = make_jpeg("4:2:0")
     assert parse_baseline(data) is not None

@@ -1,4 +1,4 @@
-"""A GPU's decoder in place of nvJPEG: it lends marked memory, and does not fill what is missing."""
+"""A GPU's decoder in place of nvJPEG: its buffers keep what earlier pictures left there."""
 
 from __future__ import annotations
 
@@ -8,70 +8,74 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from searchapp.engines import proven_jpeg
+from searchapp.engines.proven_jpeg import ProvenDecoder
 from searchapp.pictures.jpeg_decoder import JpegJob, JpegShape, parse_baseline
 from support.pixels import encode_picture
 
 LIBJPEG_GRAY = 128
-OTHER_PICTURE = 77  # level of the pixels of another picture
+NOISE_LEVEL = 77  # of pixels that no picture left
 
 
 @dataclass
 class FakeGpu:
-    """Lends the same memory again, and leaves the end of a truncated JPEG as it was.
+    """Decodes into a few buffers in turn, and leaves the end of a truncated JPEG as it was.
 
     The faults are those that nvJPEG could have. None of them may lead to wrong pixels.
     """
 
-    has_inner_memory: bool = False  # The missing part shows another picture, whatever was lent.
-    lends_other_memory: bool = False
-    exchanges_memory: bool = False  # The first picture of a batch gets the memory of the last one.
+    buffer_count: int = 3
+    is_reversed: bool = False  # The last picture of a batch is decoded first.
+    shows_noise: bool = False  # The missing part shows what no earlier picture left.
     shows_other_colors: bool = False  # red and blue are exchanged
     refuses_truncated: bool = False  # with an exception
     fault_from_width: int = 0  # Only pictures of at least this width have the faults.
     decoded: list[JpegJob] = field(default_factory=list)
-    lent: list[Any] = field(default_factory=list)
+    buffers: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
-    def start(self) -> proven_jpeg.ProvenDecoder:
-        return proven_jpeg.ProvenDecoder(self.decode_files, self.mark_memory)
+    def start(self) -> ProvenDecoder:
+        return ProvenDecoder(self.decode_files)
 
-    def mark_memory(self, jobs: Sequence[JpegJob]) -> list[int]:
-        import torch
-
-        mark = torch.tensor(proven_jpeg.MARK, dtype=torch.uint8)[:, None, None]
-        self.lent = [mark.repeat(1, job.shape.height, job.shape.width) for job in jobs]
-        return [each.data_ptr() for each in self.lent]
+    def list_pictures(self) -> list[JpegJob]:
+        """Return what was decoded, without blank pictures; forget it."""
+        decoded, self.decoded = self.decoded, []
+        return [job for job in decoded if not is_blank(job)]
 
     def decode_files(self, jobs: Sequence[JpegJob]) -> list[Any]:
         import torch
 
         self.decoded += jobs
-        lent, self.lent = self.lent, []
-        if self.exchanges_memory:
-            lent = [
-                memory.reshape(3, job.shape.height, job.shape.width)
-                for memory, job in zip(reversed(lent), jobs, strict=True)
-            ]
-        for number, job in enumerate(jobs):
-            has_fault = job.shape.width >= self.fault_from_width
-            if self.lends_other_memory and has_fault:
-                lent[number] = lent[number].clone()
-            memory = lent[number]
-            with Image.open(io.BytesIO(job.data)) as image:
-                values = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-            is_gray = (values == LIBJPEG_GRAY).all(0)  # what libjpeg shows for a missing part
-            is_missing = is_gray & is_gray[-1, -1]
-            if has_fault and self.refuses_truncated and is_missing.any():
-                raise RuntimeError("Failed to decode the batch: 5")
-            if has_fault and self.has_inner_memory:
-                values[:, is_missing] = OTHER_PICTURE
-                is_missing[:] = False
-            if has_fault and self.shows_other_colors:
-                values = values.flip(0)
-            memory[:, ~is_missing] = values[:, ~is_missing]
-        return lent
+        numbers = list(range(len(jobs)))
+        made = {
+            number: torch.from_numpy(self._decode(jobs[number], turn % self.buffer_count))
+            for turn, number in enumerate(reversed(numbers) if self.is_reversed else numbers)
+        }
+        return [made[number].permute(2, 0, 1) for number in numbers]
+
+    def _decode(self, job: JpegJob, buffer: int) -> NDArray[np.uint8]:
+        has_fault = job.shape.width >= self.fault_from_width
+        with Image.open(io.BytesIO(job.data)) as image:
+            values = np.array(image)
+        is_gray = (values == LIBJPEG_GRAY).all(2)  # what libjpeg shows for a missing part
+        is_missing = is_gray & is_gray[-1, -1]
+        if has_fault and self.refuses_truncated and is_missing.any():
+            raise RuntimeError("Failed to decode the batch: 5")
+        memory = np.zeros(max(values.size, self.buffers.get(buffer, values).size), np.uint8)
+        if buffer in self.buffers:
+            memory[: self.buffers[buffer].size] = self.buffers[buffer]
+        left = memory[: values.size].reshape(values.shape)
+        values[is_missing] = NOISE_LEVEL if has_fault and self.shows_noise else left[is_missing]
+        memory[: values.size] = values.reshape(-1)
+        self.buffers[buffer] = memory
+        return values[..., ::-1].copy() if has_fault and self.shows_other_colors else values
+
+
+def is_blank(job: JpegJob) -> bool:
+    """Return whether a JPEG has one color only."""
+    with Image.open(io.BytesIO(job.data)) as image:
+        return all(low == high for low, high in image.getextrema())
 
 
 def make_picture_job(
@@ -81,11 +85,17 @@ def make_picture_job(
     subsampling: int = 2,
     *,
     has_grain: bool = False,
+    right_part: Image.Image | None = None,
 ) -> JpegJob:
-    """Return a JPEG of colored clouds, or of noise, that is cut after a share of its pixels."""
+    """Return a JPEG of colored clouds, or of noise, that is cut after a share of its pixels.
+
+    right_part: covers the right of the picture.
+    """
     cells = side if has_grain else 9
     colors = np.random.default_rng(seed).integers(0, 256, (cells, cells, 3), np.uint8)
     picture = Image.fromarray(colors).resize((side, side))
+    if right_part is not None:
+        picture.paste(right_part, (side - right_part.width, 0))
     data = encode_picture(picture, "JPEG", quality=90, subsampling=subsampling)
     layout = parse_baseline(data)
     assert layout is not None
