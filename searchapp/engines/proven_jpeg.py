@@ -36,7 +36,9 @@ PROBE_SIDE = 512  # pixels
 BLANK_COLOR = (1, 254, 3)  # red, green, blue: a color that photos lack
 END_SIDE = 8  # pixels; larger ends could contain parts of other blocks
 MAX_ENDS = 1000  # of earlier pictures; another picture that ends in the same pixels is refused
-SAMPLE_BYTES = 256  # of a JPEG, to recognize copies
+SAMPLE_BYTES = 256  # of a JPEG, to recognize the same picture
+# After so many pictures of a shape, the CPU decodes this shape if it had to decode most of them.
+MIN_JUDGED = 32
 PILLOW_SUBSAMPLING = {SAMPLING_444: 0, SAMPLING_422: 1, SAMPLING_420: 2}
 
 Geometry = tuple[int, int, bytes]  # width, height, sampling
@@ -76,6 +78,7 @@ class ProvenDecoder:
         # The pictures that may be in the buffers, by their last block; None if several have it.
         self._pictures_by_end: dict[bytes, bytes | None] = {}
         self._proven = set[JpegShape]()
+        self._refusals: dict[JpegShape, tuple[int, int]] = {}  # decoded and refused pictures
         self._picture_counts = dict[JpegShape, int]()  # of shapes that are not proven
         with self._use_stream():
             fault = self._find_fault(_make_probe())
@@ -91,7 +94,20 @@ class ProvenDecoder:
                 pictures = self._decode_checked([jobs[number] for number in numbers])
                 for number, picture in zip(numbers, pictures, strict=True):
                     made[number] = picture
+                    self._judge_shape(jobs[number].shape, is_refused=picture is None)
         return made
+
+    def _judge_shape(self, shape: JpegShape, *, is_refused: bool) -> None:
+        """Leave a shape to the CPU if most of its pictures are refused: they are decoded twice."""
+        decoded, refused = self._refusals.get(shape, (0, 0))
+        decoded, refused = decoded + 1, refused + is_refused
+        if decoded < MIN_JUDGED or refused <= decoded / 2:
+            self._refusals[shape] = (decoded, refused) if decoded < MIN_JUDGED else (0, 0)
+        elif shape in self._proven:
+            self._proven.discard(shape)
+            self._picture_counts[shape] = MAX_PROOFS + 1  # no other proof
+            logger.info("The CPU decodes JPEGs of %d x %d: too many have the same last pixels",
+                        shape.width, shape.height)  # fmt: skip
 
     def _is_proven(self, job: JpegJob) -> bool:
         """Return whether the shape of a JPEG is decoded right; test it with its second picture.
@@ -165,8 +181,9 @@ class ProvenDecoder:
 
 
 def _identify(job: JpegJob) -> bytes:
-    """Return what only copies of a JPEG have in common."""
-    middle, size = len(job.data) // 2, len(job.data)
+    """Return what only JPEGs with the same pixels have in common; their metadata may differ."""
+    size = len(job.data) - job.scan_start
+    middle = job.scan_start + size // 2
     samples = job.data[middle : middle + SAMPLE_BYTES] + job.data[-SAMPLE_BYTES:]
     return size.to_bytes(8, "big") + samples
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -166,12 +168,20 @@ def test_a_decoder_that_loses_pictures_is_given_up() -> None:
 def test_a_closed_decoder_has_answered_all_and_restores_the_switch_interval() -> None:
     gate = Gate()
     decoder = BatchedJpegDecoder(gate.decode, is_preferred=True, min_pixels=1)
+    waits: list[None] = []
+
+    @contextmanager
+    def count_wait() -> Iterator[None]:
+        waits.append(None)
+        yield
+
+    decoder.wait_context = count_wait
     assert sys.getswitchinterval() < NORMAL_INTERVAL_S / 2
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(decoder.decode, 4, make_job) for _ in range(4)]
         gate.started.acquire()
-        while decoder._slots._value > batched_jpeg.MAX_JOBS_IN_FLIGHT - 4:
-            pass
+        while len(waits) < 2 * len(waiting):  # each waits for a slot, and then for its picture
+            time.sleep(0.001)
         for _ in waiting:
             gate.passes.release()
         decoder.close()

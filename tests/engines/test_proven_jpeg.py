@@ -77,6 +77,34 @@ def test_a_picture_that_ends_like_another_is_given_back() -> None:
     assert [each is not None for each in made] == [False, True, False]
 
 
+def test_a_copy_with_other_metadata_is_decoded() -> None:
+    decoder, job = FakeGpu().start(), make_picture_job()
+    decoder.decode_batch([make_picture_job(seed=2)])
+    comment = b"\xff\xfe\x00\x05one"
+    copy = replace(
+        job,
+        data=job.data[:2] + comment + job.data[2:],
+        scan_start=job.scan_start + len(comment),
+    )
+    for each in (job, copy, job):
+        assert decoder.decode_batch([each])[0] is not None
+
+
+def test_a_shape_whose_pictures_end_alike_is_left_to_pillow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Such as scans with a white margin: the GPU would decode them for nothing."""
+    caplog.set_level(logging.INFO)
+    gpu, white = FakeGpu(), Image.new("RGB", (64, 128), "white")
+    decoder = gpu.start()
+    for seed in range(2 * proven_jpeg.MIN_JUDGED):
+        decoder.decode_batch([make_picture_job(seed=seed, right_part=white)])
+    assert caplog.text.count("too many have the same last pixels") == 1
+    gpu.list_pictures()
+    assert decoder.decode_batch([make_picture_job(seed=99)]) == [None]
+    assert not gpu.list_pictures()
+
+
 def test_the_number_of_remembered_ends_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proven_jpeg, "MAX_ENDS", 4)
     decoder = FakeGpu().start()
