@@ -50,17 +50,17 @@ class PixelRenderer:
         """
         side = target.side
         try:
-            example = render(_make_noise_picture(side, side))
+            example = render(make_noise_picture(side, side))
             pixels = cls(
                 example,
                 target,
-                *_fit_channels(_make_noise_picture(side, side), _get_pixel_values(example)),
+                *_fit_channels(make_noise_picture(side, side), _get_pixel_values(example)),
             )
             shapes = [(side, side)]
             if target.fit == "crop":
                 shapes += [(side + 37, side), (side, side + 3), (side + 10, side)]
             same = all(
-                pixels._matches_renderer(render, _make_noise_picture(*shape, seed=1))
+                pixels._matches_renderer(render, make_noise_picture(*shape, seed=1))
                 for shape in shapes
             )
         except Exception:  # Another version of vLLM: use its own renderer.
@@ -108,7 +108,8 @@ class PixelRenderer:
         )
 
 
-def _make_noise_picture(width: int, height: int, seed: int = 0) -> Picture:
+def make_noise_picture(width: int, height: int, seed: int = 0) -> Picture:
+    """Return an RGB picture of random values."""
     from PIL import Image
 
     values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

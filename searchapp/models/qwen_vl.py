@@ -60,7 +60,9 @@ def apply_pixel_limit(spec: ModelSpec, options: ModelOptions, token_side: int) -
         raise ModelError(f"the model {spec.name} needs --max-pixels {min_pixels} or more")
     limited_spec = replace(
         spec,
-        image=ImageInput("bound", max_pixels=max_pixels),
+        image=ImageInput(
+            "bound", max_pixels=max_pixels, min_pixels=min_pixels, multiple=token_side
+        ),
         image_tokens=max_pixels // token_pixels + 8,
     )
     size = {"shortest_edge": min_pixels, "longest_edge": max_pixels}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+MAX_QWEN_ASPECT = 200  # Qwen-VL's processor refuses longer pictures.
 MAX_CROP_ASPECT = 2.0  # A center crop of a longer picture loses more than it keeps.
 
 Fit = Literal["crop", "squash", "bound"]
@@ -20,12 +21,15 @@ class ImageInput:
     """The picture size that a model takes, and the way to resize a picture to this size.
 
     fit: "crop" makes the short side `side` pixels long, then crops the center. "squash" makes both
-    sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`.
+    sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`. With
+    `multiple`, its sides are multiples of a number, as Qwen-VL needs them.
     """
 
     fit: Fit
     side: int = 0  # pixels
     max_pixels: int = 0  # width times height
+    min_pixels: int = 0  # if there is a multiple
+    multiple: int = 1  # pixels
     fill: tuple[int, int, int] = (
         122,
         116,
@@ -49,8 +53,26 @@ class ImageInput:
         if self.fit == "crop":
             scaled = int(self.side * long / short)  # transformers rounds down, too.
             return (self.side, scaled) if width <= height else (scaled, self.side)
+        if self.multiple > 1 and long <= MAX_QWEN_ASPECT * short:
+            return self._round_sides(width, height)
         scale = min(1.0, math.sqrt(self.max_pixels / (width * height)))
         return max(1, int(width * scale)), max(1, int(height * scale))
+
+    def _round_sides(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size that smart_resize of transformers' Qwen2VLImageProcessor computes.
+
+        This size of this size is the same, so the processor does not resize the picture again.
+        """
+        unit = self.multiple
+        rounded = round(width / unit) * unit, round(height / unit) * unit
+        if rounded[0] * rounded[1] > self.max_pixels:
+            scale = math.sqrt(width * height / self.max_pixels)
+            across, down = (math.floor(side / scale / unit) for side in (width, height))
+            return max(1, across) * unit, max(1, down) * unit
+        if rounded[0] * rounded[1] < self.min_pixels:
+            scale = math.sqrt(self.min_pixels / (width * height))
+            return math.ceil(width * scale / unit) * unit, math.ceil(height * scale / unit) * unit
+        return rounded
 
 
 def fit_to_model(image: Picture, target: ImageInput) -> Picture:
