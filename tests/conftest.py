@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.certificates import trust_one_certificate
 from support.library import FakeEngines, RunCommand, library_environment, write_fake_clip
 from support.sample_pictures import save_picture
 
@@ -51,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Note when the tests start, and remove what subprocesses of tests must not inherit."""
     config.stash[STARTED_AT] = time.monotonic()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # They would compile searchapp at each start.
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # The workers get the variables of this process.
+        folder = tempfile.TemporaryDirectory(prefix="searchapp-tests-")
+        config.add_cleanup(folder.cleanup)
+        trust_one_certificate(Path(folder.name))
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # A shell's background job ignores it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
