@@ -9,9 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.browser import BrowserTabs, SharedChromium
 from support.certificates import trust_one_certificate
 from support.library import FakeEngines, RunCommand, library_environment, write_fake_clip
 from support.sample_pictures import save_picture
@@ -22,6 +24,7 @@ from searchapp.errors import SearchAppError
 from searchapp.files import library_folder
 from searchapp.library import Library
 
+SHARED_CHROMIUM = SharedChromium()
 STARTED_AT = pytest.StashKey[float]()
 # Their files start first, so that no process runs one of them alone at the end.
 SLOW_FILES = (
@@ -72,6 +75,15 @@ def skipped_line(reports: Sequence[pytest.TestReport | pytest.CollectReport]) ->
     return f"Skipped {'; '.join(parts)}." if parts else "None was skipped."
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the shared Chromium if the next test does not use it."""
+    result = yield
+    if nextitem is None or "chromium" not in getattr(nextitem, "fixturenames", ()):
+        SHARED_CHROMIUM.close()
+    return result
+
+
 @pytest.fixture(autouse=True)
 def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if a test uses the library of the user who runs it."""
@@ -98,6 +110,21 @@ def photos(tmp_path: Path) -> Path:
     for name, color in (("red.jpg", "red"), ("green.png", "green"), ("below/blue.jpg", "blue")):
         save_picture(folder / name, color)
     return folder
+
+
+@pytest.fixture
+def chromium() -> Any:
+    """Chromium, shared with the tests before and after that use it, too."""
+    return SHARED_CHROMIUM.get()
+
+
+@pytest.fixture
+def tabs(chromium: Any) -> Iterator[BrowserTabs]:
+    """Browser tabs; fails if a console has an error, such as a violation of the CSP."""
+    tabs = BrowserTabs(chromium)
+    yield tabs
+    tabs.close()
+    assert tabs.list_errors() == []
 
 
 @pytest.fixture

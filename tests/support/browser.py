@@ -40,6 +40,30 @@ IS_GOING_BACK = """() => document.getElementById("large")?.open === false
 VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
 
 
+class SharedChromium:
+    """Starts Chromium for the first test that wants it; the tests that follow share it."""
+
+    def __init__(self) -> None:
+        self._playwright: Any = None
+        self._chromium: Any = None
+
+    def get(self) -> Any:
+        """Return the running Chromium."""
+        if self._chromium is None:
+            self._playwright = sync_api.sync_playwright().start()
+            self._chromium = self._playwright.chromium.launch(
+                executable_path=CHROMIUM_PATH, args=["--no-sandbox"]
+            )
+        return self._chromium
+
+    def close(self) -> None:
+        """End Chromium, and the event loop with which asyncio.run() would fail in this thread."""
+        if self._chromium is not None:
+            self._chromium.close()
+            self._playwright.stop()
+            self._playwright = self._chromium = None
+
+
 class BrowserTabs:
     """Opens browser tabs, and collects the errors of their consoles.
 
