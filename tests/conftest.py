@@ -28,16 +28,33 @@ SHARED_CHROMIUM = SharedChromium()
 STARTED_AT = pytest.StashKey[float]()
 # Their files start first, so that no process runs one of them alone at the end.
 SLOW_FILES = (
-    "test_cluster.py", "test_remote.py", "test_replicas.py", "test_starter.py",
-    "test_web_browse.py", "test_crashes.py", "test_vlm.py", "test_vllm.py",
+    "test_cluster.py", "test_replicas.py", "test_web_browse.py", "test_crashes.py",
     "test_near_duplicates.py", "test_resident.py", "test_web_large_view.py", "test_web.py",
-    "test_privacy.py", "test_web_selection.py", "test_web_narrowing.py",
+    "test_web_selection.py", "test_web_narrowing.py",
 )  # fmt: skip
+# One process runs these, so that only this process imports vLLM, which takes 15 s of a core.
+VLLM_FILES = (
+    "test_starter.py", "test_privacy.py", "test_vlm.py", "test_vllm.py", "test_vllm_reranker.py",
+    "test_vllm_requests.py", "test_vllm_server.py", "test_models.py",
+)  # fmt: skip
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process a file at a time, and VLLM_FILES to one process, if --dist is loadfile."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FileScheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "vllm" if file.rpartition("/")[2] in VLLM_FILES else file
+
+    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of slow files first; the others keep their order."""
-    ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
+    ranks = {name: rank for rank, name in enumerate(VLLM_FILES + SLOW_FILES)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
