@@ -365,6 +365,7 @@ def test_engines_embed_at_the_same_time(
     assert len(process_ids) == NODES
 
 
+@needs_effort
 def test_the_cluster_bench_counts_engines_and_nodes(ray_cluster: Any, model: Path) -> None:
     """Each row has the nodes that answered, and an efficiency relative to the first row."""
     options = ClusterBenchOptions(
