@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from support.effort import EFFORT
+
 try:
     from playwright import sync_api
 except ImportError:
@@ -38,6 +40,11 @@ needs_chromium = pytest.mark.skipif(
 IS_GOING_BACK = """() => document.getElementById("large")?.open === false
   && new URLSearchParams(location.search).has("open")"""
 VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+# Each size and each scheme; with more effort, every pair of them.
+VIEWS = [("light", "phone"), ("dark", "tablet"), ("light", "desktop")]
+if EFFORT > 1:
+    VIEWS = [(scheme, size) for scheme in ("light", "dark") for size in VIEWPORT_SIZES]
+each_view = pytest.mark.parametrize(("scheme", "size"), VIEWS)
 
 
 class SharedChromium:
