@@ -129,6 +129,14 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def patched_torchvision() -> None:
+    """Let transformers import torchvision, as the start of vLLM does; this imports vLLM."""
+    from searchapp.engines.torchvision_stub import patch_torchvision
+
+    patch_torchvision()
+
+
 @pytest.fixture
 def chromium() -> Any:
     """Chromium, shared with the tests before and after that use it, too."""

@@ -37,9 +37,6 @@ FAMILIES = {"siglip": make_siglip, "clip": make_clip}
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[ModelSpec, str]]]:
     """Start a server for each family; return the spec and the address."""
-    from searchapp.engines.torchvision_stub import patch_torchvision
-
-    patch_torchvision()
     folder = tmp_path_factory.mktemp("served")
     models = {name: make(folder / f"tiny-{name}") for name, make in FAMILIES.items()}
     with ExitStack() as stack:

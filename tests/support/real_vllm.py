@@ -22,6 +22,7 @@ VLLM_MARKS = [
         importlib.util.find_spec("vllm") is None,
         reason="vLLM is not installed: pip install -e '.[cpu]'",
     ),
+    pytest.mark.usefixtures("patched_torchvision"),
 ]
 
 
