@@ -10,6 +10,7 @@
 #            TORCH_INDEX=URL       the index with the CPU builds of torch; empty: none
 #            LOCK=                 install the newest versions, not those that the tests ran with
 #            TEST_PROCESSES=3      the number of processes that run the tests
+#            TEST_EFFORT=2         twice as many random cases, and the tests that take long
 
 PYTHON ?= python3
 SHELL := /bin/bash

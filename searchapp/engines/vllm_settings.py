@@ -17,7 +17,6 @@ from searchapp.models import ModelSpec, has_gpu
 VLLM_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
@@ -31,6 +30,7 @@ CUDA_BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC of CUDA's driver API
 # Inputs that the model runs on at once: more need more memory, and are hardly faster.
 MAX_CONCURRENT_INPUTS = 128
 SMALL_CACHE_MIB, LARGE_CACHE_MIB, BULK_CACHE_MIB = 256, 2048, 6144
+CPU_CACHE_MIB = 1024  # of a language model
 
 
 def set_environment_defaults(variables: Mapping[str, str]) -> None:
@@ -47,7 +47,7 @@ def make_device_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
 
     bulk: reserve more GPU memory, for full batches of long prompts.
     """
-    return _make_gpu_arguments(spec, bulk) if has_gpu() else _make_cpu_arguments()
+    return _make_gpu_arguments(spec, bulk) if has_gpu() else _make_cpu_arguments(spec)
 
 
 def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
@@ -70,16 +70,22 @@ def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
     }
 
 
-def _make_cpu_arguments() -> dict[str, Any]:
+def _make_cpu_arguments(spec: ModelSpec) -> dict[str, Any]:
     """Return arguments with the number format that this CPU computes fastest, except float16.
 
+    By default, vLLM takes nearly all memory, and fills it with zeros when it starts. It prefers the
+    size in VLLM_CPU_KVCACHE_SPACE (GiB), if a user sets that variable.
     bfloat16 changes a vector's direction by approximately 1e-5 (cosine distance).
     """
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         flags = ""
-    return {"enforce_eager": True, "dtype": "bfloat16" if "bf16" in flags else "float32"}
+    return {
+        "kv_cache_memory_bytes": (CPU_CACHE_MIB if spec.pooling else SMALL_CACHE_MIB) << 20,
+        "enforce_eager": True,
+        "dtype": "bfloat16" if "bf16" in flags else "float32",
+    }
 
 
 @contextmanager

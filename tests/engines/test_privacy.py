@@ -1,6 +1,5 @@
 """Nothing leaves the machine: connections to other hosts are refused and logged."""
 
-import importlib.util
 import json
 import re
 from dataclasses import replace
@@ -8,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.effort import needs_effort
 from support.fault_preload import build_faults, needs_preload, run_preloaded
 from support.library import library_environment
 from support.paths import ROOT
 from support.processes import run_python
+from support.real_vllm import needs_vllm, start_starter
 
+from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import ModelError
+from searchapp.library import Library
 from searchapp.models import hub, resolve_model
+from searchapp.types import IndexOptions
 
 PHOTOS = ROOT / "data" / "photos"
 ABROAD = """
@@ -73,12 +77,12 @@ def test_the_telemetry_of_the_hub_is_off() -> None:
 
 
 @needs_preload
-@pytest.mark.vllm
-@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+@needs_vllm
+@pytest.mark.parametrize("in_command", [False, pytest.param(True, marks=needs_effort)])
 def test_commands_with_vllm_connect_to_nobody_and_print_only_data(
-    watch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    watch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_command: bool
 ) -> None:
-    """In a command and in the resident process, vLLM connects to nobody; its output is hidden."""
+    """In the resident process (and in a command), vLLM connects to nobody; its output is hidden."""
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     calls = tmp_path / "calls"
@@ -87,6 +91,7 @@ def test_commands_with_vllm_connect_to_nobody_and_print_only_data(
         "HOME": str(tmp_path / "home"),
     }
     del variables["SEARCHAPP_NO_DAEMON"]
+    folder = Path(variables["SEARCHAPP_LIBRARY"])
     (tmp_path / "home").mkdir()
     try:
 
@@ -95,10 +100,16 @@ def test_commands_with_vllm_connect_to_nobody_and_print_only_data(
             assert ran.returncode == 0, ran.stderr
             return json.loads(ran.stdout), ran.stderr.splitlines()
 
-        summary, lines = searchapp("index", PHOTOS, "--model", "starter", "--limit", "6")
-        assert summary["added"] == 6
-        assert "starting vLLM with starter ..." in lines
-        assert [line for line in lines if not re.search("done|naming places", line)] == lines[:2]
+        if in_command:
+            summary, lines = searchapp("index", PHOTOS, "--model", "starter", "--limit", "6")
+            assert summary["added"] == 6
+            assert "starting vLLM with starter ..." in lines
+            others = [line for line in lines if not re.search("done|naming places", line)]
+            assert others == lines[:2]
+        else:
+            lent = UnclosedEngine(start_starter())
+            with Library.open(folder, create=True, start=lambda spec: lent) as library:
+                list(library.index([PHOTOS], IndexOptions("starter", limit=6)))
         hits, lines = searchapp("query", "a dog", "--keep-alive", "1")
         assert len(hits) == 6
         assert lines == ["starting the resident process ...", "starting vLLM with starter ..."]

@@ -2,8 +2,6 @@
 
 import gc
 import io
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.fake_llm import FakeLLM
+from support.real_vllm import VLLM_MARKS, make_exact, start_exact_engine
 from support.tiny_checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 
 from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.local import MAX_SLICE_INPUTS, LocalEngine
+from searchapp.engines.resize import resize_picture
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError, ModelError
 from searchapp.library import Library
@@ -21,14 +22,7 @@ from searchapp.models import ModelSpec, resolve_model
 from searchapp.pictures import decode
 from searchapp.types import IndexOptions, Query, RunFinished
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.engines.local import MAX_SLICE_INPUTS, LocalEngine
-from searchapp.engines.resize import resize_picture
-from searchapp.engines.torchvision_stub import patch_torchvision
-
-patch_torchvision()
-
-pytestmark = pytest.mark.vllm
+pytestmark = VLLM_MARKS
 TEXTS = ["dog", "a red boat", "two white sheep on a green tree at the house with three cats in it"]
 
 
@@ -50,14 +44,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def spec(model: Path) -> ModelSpec:
     """The model's spec with transformers' number format, float32."""
-    return replace(resolve_model(str(model)), engine_arguments={"dtype": "float32"})
+    return make_exact(resolve_model(str(model)))
 
 
 @pytest.fixture(scope="module")
-def engine(spec: ModelSpec) -> Iterator[LocalEngine]:
-    engine = LocalEngine(spec)
-    yield engine
-    engine.close()
+def engine(spec: ModelSpec) -> LocalEngine:
+    return start_exact_engine(spec)
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -147,7 +139,6 @@ def test_bfloat16_gives_nearly_the_same_vectors(engine: LocalEngine, model: Path
     item = EngineInput("", noise(64, 64))
     half = LocalEngine(resolve_model(str(model)))
     (output,) = half.embed([item])
-    half.close()
     (exact,) = engine.embed([item])
     assert 1 - float(vector_of(output) @ vector_of(exact)) < 1e-3
 
@@ -277,8 +268,8 @@ def test_a_batch_that_exceeds_the_memory_is_halved(
         return real(scheduled, *arguments, **more)
 
     monkeypatch.setattr(executor, "execute_model", execute)
-    outputs = engine.embed([EngineInput(TEXTS[number % 3]) for number in range(90)])
-    assert len(outputs) == 90
+    outputs = engine.embed([EngineInput(TEXTS[number % 3]) for number in range(48)])
+    assert len(outputs) == 48
     for number, output in enumerate(outputs):
         assert float(vector_of(output) @ expected[number % 3]) > 0.9999
     assert max(sizes) > most
@@ -286,7 +277,7 @@ def test_a_batch_that_exceeds_the_memory_is_halved(
     engine._slice_inputs = MAX_SLICE_INPUTS
     assert halved <= most
     assert engine.llm is llm, "it was not started again"
-    print(f"{sum(size > most for size in sizes)} times out of memory, 90 vectors, lost 0")
+    print(f"{sum(size > most for size in sizes)} times out of memory, 48 vectors, lost 0")
 
 
 def test_one_input_that_exceeds_the_memory_is_refused(

@@ -2,17 +2,20 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from support.effort import EFFORT
+from support.effort import needs_effort
+from support.real_vllm import VLLM_MARKS, make_exact
 from support.tiny_vlm_checkpoints import make_qwen3_vl
-from support.vllm_process import VllmServer, is_fixture_needed, serve_vllm
+from support.vllm_process import serve_vllm
 
+from searchapp.engines.local import LocalEngine
+from searchapp.engines.local_reranker import LocalReranker
+from searchapp.engines.remote import encode_picture_url
 from searchapp.engines.remote_reranker import build_rerank_command
 from searchapp.engines.reranker import RerankQuestion, start_reranker
 from searchapp.errors import ModelError
@@ -23,15 +26,7 @@ from searchapp.models.qwen3_vl_reranker import (
     resolve_reranker,
 )
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.engines.local import LocalEngine
-from searchapp.engines.local_reranker import LocalReranker
-from searchapp.engines.remote import encode_picture_url
-from searchapp.engines.torchvision_stub import patch_torchvision
-
-patch_torchvision()
-
-pytestmark = pytest.mark.vllm
+pytestmark = VLLM_MARKS
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +34,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_qwen3_vl(tmp_path_factory.mktemp("models") / "reranker", words=("yes", "no"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def starting(
-    request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[VllmServer | None]:
-    """A server that starts with the documented command while the other tests run, if needed."""
-    if not is_fixture_needed(request, "served"):
-        yield None
-        return
+@pytest.fixture(scope="module")
+def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that is started with the documented command."""
     command = shlex.split(build_rerank_command(resolve_reranker(str(folder))))
     assert command[:2] == ["vllm", "serve"]
     with serve_vllm(tmp_path_factory.mktemp("served"), command[2:]) as server:
-        yield server
+        server.wait_until_up()
+        yield server.url
 
 
 @pytest.fixture(scope="module")
-def served(starting: VllmServer | None) -> str:
-    """The address of the server, once it answers."""
-    assert starting is not None
-    starting.wait_until_up()
-    return starting.url
-
-
-@pytest.fixture(scope="module")
-def reranker(folder: Path) -> Iterator[LocalReranker]:
+def reranker(folder: Path) -> LocalReranker:
     """The tiny reranker with transformers' number format, float32."""
-    spec = resolve_reranker(str(folder))
-    exact = replace(spec, engine_arguments={**spec.engine_arguments, "dtype": "float32"})
-    reranker = LocalReranker(exact)
-    yield reranker
-    reranker._engine.close()
+    return LocalReranker(make_exact(resolve_reranker(str(folder))))
 
 
 @pytest.fixture(scope="module")
@@ -160,17 +139,16 @@ def test_an_embedder_and_a_reranker_share_a_process(
     assert reranker.score(question, [picture]) == pytest.approx([expected], abs=1e-3)
 
 
-if EFFORT > 1:  # The server takes half a minute of a core.
-
-    def test_the_real_server_returns_the_same_scores(
-        reranker: LocalReranker, served: str, folder: Path
-    ) -> None:
-        """Every kind of question; the server runs our chat template, and must have this model."""
-        remote = start_reranker(str(folder), url=served)
-        pictures = [noise(40, 30, 0), noise(200, 150, 1), noise(96, 160, 2)]
-        for question in QUESTIONS.values():
-            expected = reranker.score(question, pictures)
-            assert remote.score(question, pictures) == pytest.approx(expected, abs=1e-3)
-        remote.close()
-        with pytest.raises(ModelError, match="not qwen3-vl-reranker-2b"):
-            start_reranker(url=served)
+@needs_effort
+def test_the_real_server_returns_the_same_scores(
+    reranker: LocalReranker, served: str, folder: Path
+) -> None:
+    """Every kind of question; the server runs our chat template, and must have this model."""
+    remote = start_reranker(str(folder), url=served)
+    pictures = [noise(40, 30, 0), noise(200, 150, 1), noise(96, 160, 2)]
+    for question in QUESTIONS.values():
+        expected = reranker.score(question, pictures)
+        assert remote.score(question, pictures) == pytest.approx(expected, abs=1e-3)
+    remote.close()
+    with pytest.raises(ModelError, match="not qwen3-vl-reranker-2b"):
+        start_reranker(url=served)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from support.processes import run_python
 
+from searchapp.engines import vllm_settings
+from searchapp.models import MODELS
+
 
 def test_ray_is_hidden_only_in_the_block(tmp_path: Path) -> None:
     """Within the block Ray looks as if it were not installed; a Ray that is loaded stays."""
@@ -54,3 +57,17 @@ def test_transformers_scans_its_models_once() -> None:
         """
     )
     assert result.stderr == ""
+
+
+def test_the_cache_on_the_cpu_is_as_large_as_the_model_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the start, vLLM fills it with zeros. A variable that users can set has precedence."""
+    monkeypatch.setattr(vllm_settings, "has_gpu", lambda: False)
+    cache_mib = {
+        name: vllm_settings.make_device_arguments(MODELS[name], bulk=True)["kv_cache_memory_bytes"]
+        >> 20
+        for name in ("clip-vit-b-32", "qwen3-vl-embedding-2b")
+    }
+    assert cache_mib == {"clip-vit-b-32": 256, "qwen3-vl-embedding-2b": 1024}
+    assert "VLLM_CPU_KVCACHE_SPACE" not in vllm_settings.VLLM_ENVIRONMENT

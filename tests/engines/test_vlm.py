@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import tiny_embedding_gemma2, tiny_qwen2_vl
+from support.real_vllm import VLLM_MARKS, start_exact_engine
 from support.tiny_embedding_gemma2 import EMBEDDING_SIZE, make_embedding_gemma2
 from support.tiny_qwen2_vl import make_qwen2_vl
 from support.tiny_vlm_checkpoints import (
@@ -24,6 +25,7 @@ from support.tiny_vlm_checkpoints import (
 )
 
 from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.local import LocalEngine
 from searchapp.errors import ModelError, QueryError, UnsupportedModality
 from searchapp.models import (
     MODELS,
@@ -36,13 +38,7 @@ from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import Modality, ModelOptions, Query
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.engines.local import LocalEngine
-from searchapp.engines.torchvision_stub import patch_torchvision
-
-patch_torchvision()
-
-pytestmark = pytest.mark.vllm
+pytestmark = VLLM_MARKS
 TEXTS = [
     "dog",
     "a red boat",
@@ -126,14 +122,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Make]
 
 
 @pytest.fixture(scope="module")
-def running(request: pytest.FixtureRequest, models: Callable[[Make], Path]) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest, models: Callable[[Make], Path]) -> Running:
     """The engine of a case with transformers' number format, float32."""
     use = USES[request.param]
     spec = resolve_model(str(_write_model_file(use, models(use.make))), use.options)
-    exact = replace(spec, engine_arguments={**spec.engine_arguments, "dtype": "float32"})
-    engine = LocalEngine(exact)
-    yield Running(use, exact, engine)
-    engine.close()
+    engine = start_exact_engine(spec)
+    return Running(use, engine.spec, engine)
 
 
 def _write_model_file(use: Use, folder: Path) -> Path:

@@ -49,8 +49,8 @@ def run_crash_case(faults: Path, folder: Path, case: str, points: int) -> dict[s
 @pytest.mark.parametrize(
     ("case", "tried"),
     [
-        ("kill-first", 15), ("kill-more", 30), ("kill-prune", 10),
-        ("kill-trained-first", 5), ("kill-trained-more", 25), ("kill-trained-prune", 10),
+        ("kill-first", 10), ("kill-more", 8), ("kill-prune", 5),
+        ("kill-trained-first", 4), ("kill-trained-more", 4), ("kill-trained-prune", 5),
     ],
 )  # fmt: skip
 def test_a_kill_at_any_call_that_changes_files(
@@ -58,7 +58,8 @@ def test_a_kill_at_any_call_that_changes_files(
 ) -> None:
     """Writes (whole and torn), fsyncs, renames, deletions: the next run goes on and completes.
 
-    Search equals brute force, before and after; nothing that was done is embedded again.
+    Search equals brute force, before and after; nothing that was done is embedded again. One case
+    is also killed at the first call of each kind for each file.
     """
     count = run_crash_case(faults, tmp_path, case, tried)
     assert count["killed"] >= 0.75 * count["points"]  # the last may lie beyond this run's end
@@ -70,8 +71,8 @@ def test_a_kill_at_any_call_that_changes_files(
 @needs_preload
 def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
     """The process is killed at random moments, also between system calls."""
-    count = run_crash_case(faults, tmp_path, "moments-more", 15)
-    assert count["killed"] >= 5
+    count = run_crash_case(faults, tmp_path, "moments-more", 8)
+    assert count["killed"] >= 2
     print(f"moments: {count['killed']} killed at random; lost 0, wrong 0, hung 0")
 
 
@@ -79,11 +80,11 @@ def test_a_kill_at_any_moment(faults: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "tried", "message"),
     [
-        ("full-first", 8, "full"),
-        ("full-more", 16, "full"),
-        ("full-prune", 8, "full"),
-        ("full-trained-more", 12, "full"),
-        ("eio-more", 16, "I/O error"),
+        ("full-first", 4, "full"),
+        ("full-more", 8, "full"),
+        ("full-prune", 4, "full"),
+        ("full-trained-more", 6, "full"),
+        ("eio-more", 8, "I/O error"),
     ],
 )
 def test_disk_errors_lose_nothing(

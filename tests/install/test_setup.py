@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 import venv
 import zipfile
@@ -195,10 +194,8 @@ def test_an_index_that_hangs_is_given_up(
     assert preflight.PROBE_S == 5
     monkeypatch.setattr(preflight, "PROBE_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        started_at = time.monotonic()
         problem = preflight.probe_index("http://{}:{}".format(*server.getsockname()))
     assert problem in ("timed out", "no answer within 1 s")
-    assert 0.5 < time.monotonic() - started_at < 3
 
 
 def list_requirements(extra: str) -> set[str]:

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -16,33 +16,40 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from support.api import search_api
-from support.browser import CHROMIUM_PATH, BrowserTabs, expect_first, sync_api, type_query
+from support.browser import (
+    CHROMIUM_PATH,
+    BrowserTabs,
+    SharedChromium,
+    expect_first,
+    sync_api,
+    type_query,
+)
+from support.effort import needs_effort
 from support.icc_profiles import DISPLAY_P3, PRO_PHOTO, make_rgb_profile, make_rgb_table_profile
 from support.imagemagick import needs_imagemagick, render_srgb
 from support.library import library_environment
 from support.live_server import serve_library
 from support.metadata_files import make_xmp
 from support.paths import ROOT
+from support.real_vllm import VLLM_MARKS, start_starter
 
 from searchapp import models
 from searchapp.bench.captions import read_captions
 from searchapp.bench.evaluation import Evaluation, evaluate_model
 from searchapp.cli import cli
-from searchapp.engines import EngineInput, Refusal
+from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.local import LocalEngine
+from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError
+from searchapp.indexing.embedding.choose_engines import connect_to_cluster
+from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.pictures import decode
 from searchapp.search import query_vector
 from searchapp.types import IndexOptions, Query, RunFinished, SearchOptions, Term
 
-pytest.importorskip("vllm", reason="vLLM is not installed: pip install -e '.[cpu]'")
-from searchapp.engines.local import LocalEngine
-from searchapp.engines.unclosed import UnclosedEngine
-from searchapp.indexing.embedding.choose_engines import connect_to_cluster
-from searchapp.indexing.embedding.cluster.driver import Cluster
-from searchapp.indexing.embedding.worker import EmbeddingJob
-
-pytestmark = pytest.mark.vllm
+pytestmark = VLLM_MARKS
 PHOTOS = ROOT / "data" / "photos"
 WORD_PHOTOS = {
     "IMG_9001.jpg": "tiger.jpg", "owl.jpg": "owl.jpg", "boat 1.jpg": "blue-boat-fog.jpg",
@@ -59,18 +66,41 @@ CAPTIONS = json.loads((PHOTOS / "captions.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[LocalEngine]:
-    engine = LocalEngine(models.resolve_model("starter"))
-    yield engine
-    engine.close()
+def engine() -> LocalEngine:
+    return start_starter()
+
+
+class RememberingEngine(UnclosedEngine):
+    """Embeds each picture and each text once, for whichever test needs it first."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        super().__init__(engine)
+        self._vectors: dict[tuple[str, bytes], Vector | Refusal] = {}
+
+    def prepare(self, item: EngineInput) -> EngineInput:
+        return item  # Its picture is needed below.
+
+    def embed(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
+        keys = [(item.prompt, item.image.tobytes() if item.image else b"") for item in inputs]
+        wanted = {
+            key: item for key, item in zip(keys, inputs, strict=True) if key not in self._vectors
+        }
+        self._vectors |= zip(wanted, super().embed(list(wanted.values())), strict=True)
+        return [self._vectors[key] for key in keys]
 
 
 @pytest.fixture(scope="module")
-def library(engine: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+def shared(engine: LocalEngine) -> RememberingEngine:
+    return RememberingEngine(engine)
+
+
+@pytest.fixture(scope="module")
+def library(
+    shared: RememberingEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Library]:
     """A library with the demo's pictures."""
-    lent = UnclosedEngine(engine)
     folder = tmp_path_factory.mktemp("starter") / "library"
-    with Library.open(folder, create=True, start=lambda spec: lent) as library:
+    with Library.open(folder, create=True, start=lambda spec: shared) as library:
         *_, last = library.index([PHOTOS], IndexOptions(model="starter"))
         assert isinstance(last, RunFinished)
         assert (last.summary.added, last.summary.failed) == (len(CAPTIONS), 0)
@@ -167,7 +197,7 @@ def test_a_picture_plus_words_finds_a_picture(library: Library) -> None:
 
 
 def test_words_find_pictures_in_every_way(
-    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: RememberingEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name, a caption and a place: in a command, by the API and, with Chromium, in the page."""
     folder, data = tmp_path / "photos", tmp_path / "library"
@@ -177,7 +207,7 @@ def test_words_find_pictures_in_every_way(
     (folder / "owl.jpg.xmp").write_bytes(make_xmp("", BERTAS_TITLE))
 
     def lend(spec: object, **_: object) -> UnclosedEngine:
-        return UnclosedEngine(engine)
+        return shared
 
     with Library.open(data, create=True, start=lend) as library:
         *_, last = library.index([folder], IndexOptions("starter"))
@@ -209,15 +239,12 @@ def test_words_find_pictures_in_every_way(
         places = client.get("/api/v1/facets").json()["place_names"]["values"]
         assert {("Lisbon", 2), ("Munich", 1), ("Germany", 1)} <= set(map(tuple, places))
         if CHROMIUM_PATH is not None and sync_api is not None:
-            with sync_api.sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=CHROMIUM_PATH, args=["--no-sandbox"]
-                )
-                page = BrowserTabs(browser).open_page(url)
-                for question, name, _ in expected:
-                    type_query(page, question)
-                    expect_first(page, name)
-                browser.close()
+            browser = SharedChromium()
+            page = BrowserTabs(browser.get()).open_page(url)
+            for question, name, _ in expected:
+                type_query(page, question)
+                expect_first(page, name)
+            browser.close()
 
 
 def test_an_unrelated_query_scores_low(library: Library) -> None:
@@ -261,9 +288,9 @@ def test_vectors_equal_those_of_transformers(engine: LocalEngine) -> None:
         assert 1 - float(alone @ expected[number]) < 1e-3
 
 
-def test_eval_measures_the_starter(engine: LocalEngine) -> None:
+def test_eval_measures_the_starter(shared: RememberingEngine) -> None:
     """`searchapp eval` on the demo's pictures; near duplicates count as wrong."""
-    *_, result = evaluate_model(engine, read_captions(PHOTOS / "captions.json"), PHOTOS)
+    *_, result = evaluate_model(shared, read_captions(PHOTOS / "captions.json"), PHOTOS)
     assert isinstance(result, Evaluation)
     assert (result.images, result.captions) == (120, 360)
     assert result.text_to_image.r1 > 90
@@ -301,6 +328,7 @@ def read_vectors(library: Library) -> dict[str, np.ndarray]:
         return {sha256: np.frombuffer(vector, "<f2").astype("f4") for sha256, vector in rows}
 
 
+@needs_effort
 def test_a_ray_engine_gives_the_same_vectors(
     library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

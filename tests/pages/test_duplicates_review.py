@@ -7,11 +7,11 @@ import io
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
-from support.browser import CHROMIUM_PATH, needs_chromium
+from support.browser import needs_chromium
 from support.duplicates import album, find_duplicates, make_near_copy
 from support.library import index_folder
 from support.metadata_files import make_xmp
@@ -44,9 +44,10 @@ def test_each_file_has_its_own_thumbnail(tmp_path: Path) -> None:
 
 
 @needs_chromium
-def test_choosing_files_in_a_browser(opened: Library, album: Path, model: Path) -> None:
+def test_choosing_files_in_a_browser(
+    opened: Library, album: Path, model: Path, chromium: Any
+) -> None:
     """Mouse and keys choose files, one file always stays, and the saved script moves the others."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     odd = album / "it's <b>\n`x`.jpg"
     (album / "boat (1).jpg").rename(odd)
     (album / "boat.jpg.xmp").write_bytes(make_xmp())
@@ -54,34 +55,32 @@ def test_choosing_files_in_a_browser(opened: Library, album: Path, model: Path) 
     page_file, away = album.parent / "review.html", album.parent / "away"
     write_review(page_file, find_duplicates(opened))
     console_lines: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.on("console", lambda line: console_lines.append(line.text))
-        page.on("pageerror", lambda error: console_lines.append(str(error)))
-        page.goto(page_file.as_uri())
-        message, marks = page.locator("output"), page.locator(".verdict")
-        assert marks.all_text_contents() == ["stays", "moves away", "moves away"]
-        page.locator(".toggle").first.click()
-        assert message.text_content() == "Keep at least one file of each picture."
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("k")
-        assert marks.all_text_contents() == ["moves away", "stays", "moves away"]
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("Space")
-        assert marks.all_text_contents() == ["moves away", "stays", "stays"]
-        assert str(message.text_content()).startswith("1 file to move away")
-        with page.expect_download() as download:
-            page.locator("#save").click()
-        download.value.save_as(album.parent / "move.sh")
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        assert page.locator(".state").text_content() == "reviewed"
-        page.locator(".toggle").first.focus()
-        page.keyboard.press("a")
-        with page.expect_download() as download:
-            page.locator("#choices").click()
-        download.value.save_as(album.parent / "choices.json")
-        browser.close()
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.on("console", lambda line: console_lines.append(line.text))
+    page.on("pageerror", lambda error: console_lines.append(str(error)))
+    page.goto(page_file.as_uri())
+    message, marks = page.locator("output"), page.locator(".verdict")
+    assert marks.all_text_contents() == ["stays", "moves away", "moves away"]
+    page.locator(".toggle").first.click()
+    assert message.text_content() == "Keep at least one file of each picture."
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("k")
+    assert marks.all_text_contents() == ["moves away", "stays", "moves away"]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert marks.all_text_contents() == ["moves away", "stays", "stays"]
+    assert str(message.text_content()).startswith("1 file to move away")
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    download.value.save_as(album.parent / "move.sh")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".state").text_content() == "reviewed"
+    page.locator(".toggle").first.focus()
+    page.keyboard.press("a")
+    with page.expect_download() as download:
+        page.locator("#choices").click()
+    download.value.save_as(album.parent / "choices.json")
+    page.close()
     assert console_lines == []
     assert opened.reviews.load(album.parent / "choices.json") == SavedReview(1, 0)
     assert find_duplicates(opened).groups == ()
@@ -92,9 +91,10 @@ def test_choosing_files_in_a_browser(opened: Library, album: Path, model: Path) 
 
 
 @needs_chromium
-def test_the_page_begins_with_earlier_choices(opened: Library, album: Path, model: Path) -> None:
+def test_the_page_begins_with_earlier_choices(
+    opened: Library, album: Path, model: Path, chromium: Any
+) -> None:
     """Nothing is saved before a group is reviewed; a button confirms the choices as they are."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     index_folder(opened, album, model)
     (group,) = find_duplicates(opened).groups
     files = (group.keeper, *group.others)
@@ -102,16 +102,14 @@ def test_the_page_begins_with_earlier_choices(opened: Library, album: Path, mode
         [[ReviewChoice(copy.path, copy.sha256, copy is files[2]) for copy in files]]
     )
     write_review(album.parent / "review.html", find_duplicates(opened))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto((album.parent / "review.html").as_uri())
-        marks = page.locator(".verdict").all_text_contents()
-        assert marks == ["moves away", "moves away", "stays"]
-        assert page.locator(".state").text_content() == "chosen in an earlier review"
-        assert page.locator("#choices").is_disabled()
-        page.locator(".confirm").click()
-        assert page.locator("#choices").is_enabled()
-        page.get_by_role("button", name="Keep all").click()
-        assert page.locator(".verdict").all_text_contents() == ["stays"] * 3
-        browser.close()
+    page = chromium.new_page()
+    page.goto((album.parent / "review.html").as_uri())
+    marks = page.locator(".verdict").all_text_contents()
+    assert marks == ["moves away", "moves away", "stays"]
+    assert page.locator(".state").text_content() == "chosen in an earlier review"
+    assert page.locator("#choices").is_disabled()
+    page.locator(".confirm").click()
+    assert page.locator("#choices").is_enabled()
+    page.get_by_role("button", name="Keep all").click()
+    assert page.locator(".verdict").all_text_contents() == ["stays"] * 3
+    page.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.browser import CHROMIUM_PATH, list_violations, needs_chromium, sync_api
+from support.browser import list_violations, needs_chromium
 from support.duplicates import album
 from support.library import RunCommand
 
@@ -78,19 +78,15 @@ def test_the_page_loads_the_shared_style() -> None:
 
 @needs_chromium
 @pytest.mark.parametrize("kind", ["sheet", "review", "map", "login"])
-def test_axe_finds_no_violation(write_page: Callable[[str], Path], kind: str) -> None:
+def test_axe_finds_no_violation(
+    write_page: Callable[[str], Path], kind: str, chromium: Any
+) -> None:
     """The rules of axe hold in both color schemes, on a desktop and on a phone."""
     file = write_page(kind)
-    with sync_api.sync_playwright() as playwright:
-        browser: Any = playwright.chromium.launch(
-            executable_path=CHROMIUM_PATH, args=["--no-sandbox"]
-        )
-        for scheme in ("light", "dark"):
-            for width in (1440, 390):
-                page = browser.new_page(
-                    color_scheme=scheme, viewport={"width": width, "height": 844}
-                )
-                page.goto(file.as_uri())
-                assert list_violations(page) == [], (scheme, width)
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        browser.close()
+    for scheme in ("light", "dark"):
+        for width in (1440, 390):
+            page = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 844})
+            page.goto(file.as_uri())
+            assert list_violations(page) == [], (scheme, width)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            page.close()

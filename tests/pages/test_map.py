@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.browser import CHROMIUM_PATH, needs_chromium
+from support.browser import needs_chromium
 from support.library import RunCommand
 from support.sample_pictures import save_picture
 
@@ -133,67 +133,64 @@ def wait_until(tab: Any, condition: str) -> None:
 
 
 @needs_chromium
-def test_the_page_in_a_browser(page: Path, photos: Path) -> None:
+def test_the_page_in_a_browser(page: Path, photos: Path, chromium: Any) -> None:
     """The page makes no requests, and wheel, keys, touch and clicks work."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 900, "height": 600}, has_touch=True)
-        tab = context.new_page()
-        requested_urls: list[str] = []
-        errors: list[str] = []
-        tab.on("request", lambda request: requested_urls.append(request.url))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-        tab.goto(page.as_uri())
-        tab.evaluate("globalThis.map = document.querySelector('canvas').pictureMap")
-        wait_until(tab, "map.sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
-        tab.wait_for_timeout(100)
-        assert tab.evaluate("map.tiles.length") == 11
+    context = chromium.new_context(viewport={"width": 900, "height": 600}, has_touch=True)
+    tab = context.new_page()
+    requested_urls: list[str] = []
+    errors: list[str] = []
+    tab.on("request", lambda request: requested_urls.append(request.url))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    tab.goto(page.as_uri())
+    tab.evaluate("globalThis.map = document.querySelector('canvas').pictureMap")
+    wait_until(tab, "map.sheets.every((sheet) => sheet.complete && sheet.naturalWidth)")
+    tab.wait_for_timeout(100)
+    assert tab.evaluate("map.tiles.length") == 11
 
-        middle = """(name) => { const b = map.findBox(map.tiles.find((t) => t.name === name));
-            return [b[0] + b[2] / 2, b[1] + b[3] / 2]; }"""
-        read_pixel = """([x, y]) => { const pen = document.querySelector('canvas').getContext('2d');
-            return Array.from(pen.getImageData(
-                x * devicePixelRatio, y * devicePixelRatio, 1, 1).data); }"""
-        for name, rgb in (("blue.jpg", (0, 0, 255)), ("red.jpg", (255, 0, 0))):
-            seen = tab.evaluate(read_pixel, tab.evaluate(middle, name))
-            assert np.abs(np.array(seen[:3]) - rgb).max() < 40, name
+    middle = """(name) => { const b = map.findBox(map.tiles.find((t) => t.name === name));
+        return [b[0] + b[2] / 2, b[1] + b[3] / 2]; }"""
+    read_pixel = """([x, y]) => { const pen = document.querySelector('canvas').getContext('2d');
+        return Array.from(pen.getImageData(
+            x * devicePixelRatio, y * devicePixelRatio, 1, 1).data); }"""
+    for name, rgb in (("blue.jpg", (0, 0, 255)), ("red.jpg", (255, 0, 0))):
+        seen = tab.evaluate(read_pixel, tab.evaluate(middle, name))
+        assert np.abs(np.array(seen[:3]) - rgb).max() < 40, name
 
-        x, y = tab.evaluate(middle, ODD_NAME)
-        tab.mouse.move(x, y)
-        assert tab.locator("#tip").inner_text() == ODD_NAME
-        tab.mouse.click(x, y)
-        assert tab.locator("aside .name").inner_text() == ODD_NAME
-        assert tab.locator("aside .more").inner_text() == f"{photos}/{ODD_NAME}"
-        assert tab.locator("aside a").get_attribute("href") == (photos / ODD_NAME).as_uri()
-        wait_until(tab, "document.querySelector('aside img').naturalWidth === 80")  # the file
-        tab.keyboard.press("Escape")
-        assert tab.locator("aside").is_hidden()
+    x, y = tab.evaluate(middle, ODD_NAME)
+    tab.mouse.move(x, y)
+    assert tab.locator("#tip").inner_text() == ODD_NAME
+    tab.mouse.click(x, y)
+    assert tab.locator("aside .name").inner_text() == ODD_NAME
+    assert tab.locator("aside .more").inner_text() == f"{photos}/{ODD_NAME}"
+    assert tab.locator("aside a").get_attribute("href") == (photos / ODD_NAME).as_uri()
+    wait_until(tab, "document.querySelector('aside img').naturalWidth === 80")  # the file
+    tab.keyboard.press("Escape")
+    assert tab.locator("aside").is_hidden()
 
-        before = tab.evaluate("map.zoom")
-        tab.mouse.wheel(0, -200)
-        wait_until(tab, f"map.zoom > {before} * 1.2")
-        near = tab.evaluate(middle, ODD_NAME)
-        assert abs(near[0] - x) + abs(near[1] - y) < 30  # the picture stays under the pointer
-        moved = tab.evaluate("map.left")
-        tab.mouse.down()
-        tab.mouse.move(x + 40, y)
-        tab.mouse.up()
-        assert tab.evaluate("map.left") == pytest.approx(moved + 40, abs=2)
-        assert tab.locator("aside").is_hidden()  # a drag is no click
-        tab.keyboard.press("-")
-        tab.keyboard.press("0")
-        assert tab.evaluate("map.zoom") == pytest.approx(before)
-        tab.keyboard.press("Enter")
-        assert tab.locator("aside").is_visible()
-        tab.keyboard.press("Escape")
-        tab.set_viewport_size({"width": 390, "height": 800})
-        wait_until(tab, "innerWidth === 390 && map.width === 390")
-        tab.keyboard.press("0")
-        tab.touchscreen.tap(*tab.evaluate(middle, "blue.jpg"))
-        assert tab.locator("aside .name").inner_text() == "blue.jpg"
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-        browser.close()
+    before = tab.evaluate("map.zoom")
+    tab.mouse.wheel(0, -200)
+    wait_until(tab, f"map.zoom > {before} * 1.2")
+    near = tab.evaluate(middle, ODD_NAME)
+    assert abs(near[0] - x) + abs(near[1] - y) < 30  # the picture stays under the pointer
+    moved = tab.evaluate("map.left")
+    tab.mouse.down()
+    tab.mouse.move(x + 40, y)
+    tab.mouse.up()
+    assert tab.evaluate("map.left") == pytest.approx(moved + 40, abs=2)
+    assert tab.locator("aside").is_hidden()  # a drag is no click
+    tab.keyboard.press("-")
+    tab.keyboard.press("0")
+    assert tab.evaluate("map.zoom") == pytest.approx(before)
+    tab.keyboard.press("Enter")
+    assert tab.locator("aside").is_visible()
+    tab.keyboard.press("Escape")
+    tab.set_viewport_size({"width": 390, "height": 800})
+    wait_until(tab, "innerWidth === 390 && map.width === 390")
+    tab.keyboard.press("0")
+    tab.touchscreen.tap(*tab.evaluate(middle, "blue.jpg"))
+    assert tab.locator("aside .name").inner_text() == "blue.jpg"
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
     assert errors == []
     assert all(url.startswith(("file:", "data:")) for url in requested_urls)

@@ -201,12 +201,12 @@ OUTSIDE = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + PEOPLE[60:
 )
 def test_hostile_xmp_is_harmless(packet: bytes) -> None:
     """It is ignored quickly, and the picture is decoded."""
-    begun = time.monotonic()
+    begun = time.thread_time()
     assert reader.parse_xmp(packet) is None
     if len(packet) < 60_000:
         info = decode_info(make_jpeg(xmp=packet, exif=CAMERA))
         assert (info.rating, info.camera) == (2, "Lumora X100")
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5  # seconds of a core, on a busy machine, too
 
 
 def test_values_are_bounded_and_printable() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from support.api import search_api
-from support.browser import CHROMIUM_PATH, BrowserTabs, sync_api
 from support.library import FakeEngines, index_folder
 from support.live_server import serve_library
 
@@ -33,21 +32,3 @@ def client(library: Path, fake_engines: FakeEngines) -> Iterator[Any]:
     ):
         search_api(client, text="red")
         yield client
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """Chromium, shared by the tests of a module."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM_PATH, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def tabs(chromium: Any) -> Iterator[BrowserTabs]:
-    """Browser tabs; fails if a console has an error, such as a violation of the CSP."""
-    tabs = BrowserTabs(chromium)
-    yield tabs
-    tabs.close()
-    assert tabs.list_errors() == []

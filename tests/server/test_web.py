@@ -15,9 +15,9 @@ import httpx
 import pytest
 from PIL import Image
 from support.browser import (
-    VIEWPORT_SIZES,
     BrowserTabs,
     choose_value,
+    each_view,
     expect,
     expect_count,
     expect_first,
@@ -564,8 +564,7 @@ def test_empty_library(tmp_path: Path, tabs: BrowserTabs) -> None:
         page.context.close()
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_layouts(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """No horizontal scrolling; pictures keep their aspect ratio; text has enough contrast."""
     page = tabs.open_page(site, size, scheme)

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import (
-    VIEWPORT_SIZES,
     BrowserTabs,
     choose_value,
+    each_view,
     expect,
     expect_count,
     list_violations,
@@ -90,8 +90,7 @@ def mark_good_matches(page: Any, good_count: int) -> None:
     page.reload()
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_first_view_shows_all_pictures(
     tabs: BrowserTabs, site: str, size: str, scheme: str
 ) -> None:
@@ -348,8 +347,7 @@ def test_suggestions_come_from_the_library(page: Any) -> None:
     expect(page.get_by_role("listbox")).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_axe_finds_no_violation(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """The accessibility rules of axe hold on each view."""
     page = tabs.open_page(site, size, scheme)

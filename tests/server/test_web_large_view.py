@@ -15,6 +15,7 @@ import pytest
 from support.browser import (
     VIEWPORT_SIZES,
     BrowserTabs,
+    each_view,
     expect,
     expect_count,
     locate_tile,
@@ -356,8 +357,7 @@ def test_folder_is_opened_on_this_computer_only(
     tabs.expect_errors("status of 500")
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_bar_fits_into_each_size(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """All actions are in the window, large enough for fingers, and do not overlap."""
     page = open_picture(tabs, site, size=size, color_scheme=scheme)

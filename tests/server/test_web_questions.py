@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import (
-    VIEWPORT_SIZES,
     BrowserTabs,
+    each_view,
     expect,
     expect_count,
     expect_first,
@@ -213,8 +213,7 @@ def test_page_while_the_model_loads(library: Path, tabs: BrowserTabs) -> None:
     tabs.expect_errors("status of 503")
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_axe_finds_no_violation(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """The accessibility rules of axe hold for reasons, information and warnings."""
     page = tabs.open_page(f"{site}/?q=green+cafe", size, scheme, reduced_motion="reduce")

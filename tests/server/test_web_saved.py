@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import (
-    VIEWPORT_SIZES,
     BrowserTabs,
     choose_value,
+    each_view,
     expect,
     expect_count,
     expect_first,
@@ -202,8 +202,7 @@ def test_problems_are_shown_in_place(tabs: BrowserTabs, site: str) -> None:
     expect(page.locator("#saved-problem")).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_axe_finds_no_violation(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """The rules of axe hold for the list, the field and the question; touch needs no hover."""
     save(site, name="a name that is much too long for the list beside the pictures", text="red")

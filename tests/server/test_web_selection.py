@@ -13,6 +13,7 @@ from PIL import Image
 from support.browser import (
     VIEWPORT_SIZES,
     BrowserTabs,
+    each_view,
     expect,
     expect_count,
     list_violations,
@@ -351,8 +352,7 @@ def test_keys_search_by_a_part(page: Any) -> None:
     expect(layer).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", VIEWPORT_SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_view
 def test_axe_finds_no_violation(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """Neither with selected pictures and examples, nor with the rectangle in the large view."""
     page = tabs.open_page(f"{site}/?like=2&unlike=3", size, scheme)

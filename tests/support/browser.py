@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from support.effort import EFFORT
+
 try:
     from playwright import sync_api
 except ImportError:
@@ -38,6 +40,35 @@ needs_chromium = pytest.mark.skipif(
 IS_GOING_BACK = """() => document.getElementById("large")?.open === false
   && new URLSearchParams(location.search).has("open")"""
 VIEWPORT_SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1440, 900)}
+# Each size and each scheme; with more effort, every pair of them.
+VIEWS = [("light", "phone"), ("dark", "tablet"), ("light", "desktop")]
+if EFFORT > 1:
+    VIEWS = [(scheme, size) for scheme in ("light", "dark") for size in VIEWPORT_SIZES]
+each_view = pytest.mark.parametrize(("scheme", "size"), VIEWS)
+
+
+class SharedChromium:
+    """Starts Chromium for the first test that wants it; the tests that follow share it."""
+
+    def __init__(self) -> None:
+        self._playwright: Any = None
+        self._chromium: Any = None
+
+    def get(self) -> Any:
+        """Return the running Chromium."""
+        if self._chromium is None:
+            self._playwright = sync_api.sync_playwright().start()
+            self._chromium = self._playwright.chromium.launch(
+                executable_path=CHROMIUM_PATH, args=["--no-sandbox"]
+            )
+        return self._chromium
+
+    def close(self) -> None:
+        """End Chromium, and the event loop with which asyncio.run() would fail in this thread."""
+        if self._chromium is not None:
+            self._chromium.close()
+            self._playwright.stop()
+            self._playwright = self._chromium = None
 
 
 class BrowserTabs:

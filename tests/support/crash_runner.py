@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -48,6 +49,7 @@ HANG_TIMEOUT_S = 60
 SMALL_POLICY = IndexPolicy(min_unsaved_vectors=8)
 FILE_COUNT = 24
 TRAINED_INDEX = "IVF2,Flat"  # It has a vector file.
+EACH_STEP_CASE = "kill-trained-more"  # The other cases have the same steps, or fewer.
 
 shim = ctypes.CDLL(None)
 
@@ -288,10 +290,24 @@ class Tally:
             self.wrong.append(f"{name}, afterwards: ended with {status}")
 
 
-def choose_call_numbers(calls: int, max_points: int) -> list[int]:
-    """Return the calls to test: all of them, or max_points at even distances."""
-    max_points = min(max_points, calls)
-    return [1 + i * (calls - 1) // (max_points - 1) for i in range(max_points)]
+def read_calls(file: Path) -> list[str]:
+    """Return the kind and the file of each traced call, without random parts of file names."""
+    lines = file.read_text(errors="surrogateescape").splitlines()
+    names = [re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", Path(line[2:]).name) for line in lines]
+    return [line[0] + name for line, name in zip(lines, names, strict=True)]
+
+
+def choose_call_numbers(calls: list[str], max_points: int, *, each_step: bool) -> list[int]:
+    """Return the numbers of the calls to test: all of them, or max_points at even distances.
+
+    each_step: add the first call of each kind for each file.
+    """
+    count = len(calls)
+    max_points = min(max_points, count)
+    numbers = {1 + i * (count - 1) // (max_points - 1) for i in range(max_points)}
+    if each_step:
+        numbers |= {1 + calls.index(call) for call in set(calls)}
+    return sorted(numbers)
 
 
 def main(folder: Path, case_name: str, max_points: int) -> None:
@@ -304,15 +320,24 @@ def main(folder: Path, case_name: str, max_points: int) -> None:
         journal = "journal" in case_name or is_copy
         print(json.dumps(run_in_fork(lambda pipe: case.use_read_only(pipe, journal, is_copy))))
         return
+    trace = os.open(folder / "calls.txt", os.O_WRONLY | os.O_CREAT)
+
+    def run_traced(pipe: int) -> None:
+        shim.faults_trace(trace)
+        case.run_with_fault(pipe)
+
     begun = time.monotonic()
-    status, lines = run_in_fork(case.run_with_fault)
+    status, lines = run_in_fork(run_traced)
     usual_s = time.monotonic() - begun
     assert status == 0, lines
     calls = next(line["calls"] for line in lines if "calls" in line)
     count.calls = dict(zip(CALL_KINDS, calls, strict=True))
+    numbers = choose_call_numbers(
+        read_calls(folder / "calls.txt"), max_points, each_step=case_name == EACH_STEP_CASE
+    )
     rng = random.Random(8)
     if case_name.startswith("kill"):
-        for at in choose_call_numbers(sum(calls), max_points):
+        for at in numbers:
             action = rng.choice([KILL_BEFORE, KILL_AFTER, KILL_TORN])
             case.restore_library()
             count.add_run(
@@ -338,7 +363,7 @@ def main(folder: Path, case_name: str, max_points: int) -> None:
             count.add_run(case, f"{moment:.3f} s", status, lines)
     else:
         number = errno.ENOSPC if case_name.startswith("full") else errno.EIO
-        for at in choose_call_numbers(sum(calls), max_points):
+        for at in numbers:
             action = rng.choice([FAIL_ONCE, FAIL_ALL_FROM])
             case.restore_library()
             run = run_in_fork(lambda p, a=at, b=action: case.run_with_fault(p, a, b, number))

@@ -90,14 +90,6 @@ def serve_vllm(folder: Path, arguments: Sequence[str]) -> Iterator[VllmServer]:
         end_group(process)
 
 
-def is_fixture_needed(request: pytest.FixtureRequest, name: str) -> bool:
-    """Return whether a selected test of the requesting module uses a fixture."""
-    return any(
-        item.path == request.path and name in getattr(item, "fixturenames", ())
-        for item in request.session.items
-    )
-
-
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a process and its child processes: first SIGTERM, then SIGKILL."""
     for kind, tries in ((signal.SIGTERM, 50), (signal.SIGKILL, 50)):

@@ -1,11 +1,9 @@
-"""Embed on a real Ray cluster of three simulated nodes: every file exactly once."""
+"""Embed on a real Ray cluster of two simulated nodes: every file exactly once."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,23 +14,26 @@ from unittest import mock
 import numpy as np
 import pytest
 from PIL import Image
+from support.effort import EFFORT, needs_effort
 from support.fake_engine import FakeEngine
 from support.jpeg_decoders import DEADLY_COMMENT
 from support.object_storage import serve_folder
 from support.paths import ROOT, TESTS
 from support.sample_pictures import save_picture
 from support.video_files import write_video
+from support.worker_engines import DEADLY
 
 from searchapp.bench.cluster import ClusterBenchOptions, measure_cluster
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, ModelError
 from searchapp.indexing.embedding.choose_engines import connect_to_cluster
+from searchapp.indexing.embedding.cluster.capacity import ClusterCapacity
 from searchapp.indexing.embedding.cluster.driver import Cluster
 from searchapp.indexing.embedding.cluster.spool import PAGE_FILES, Spool, parse_line, read_lines
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import ModelSpec, resolve_model
+from searchapp.models import resolve_model
 from searchapp.types import (
     DecodingOnCpu,
     EngineStarting,
@@ -43,61 +44,31 @@ from searchapp.types import (
 )
 from searchapp.vectors import unpack_vectors
 
-NODES, FILES = 3, 2000
-DEADLY = (7, 7, 7)
-MEMORY = 100 << 20
-
-
-class SlowEngine(FakeEngine):
-    """Takes a fixed time for every picture."""
-
-    SECONDS = 0.01
-
-    def embed(self, inputs):  # type: ignore[no-untyped-def]
-        time.sleep(self.SECONDS * len(inputs))
-        return super().embed(inputs)
-
-
-class MortalEngine(FakeEngine):
-    """Ends its process on a deadly picture."""
-
-    def embed(self, inputs):  # type: ignore[no-untyped-def]
-        if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().embed(inputs)
-
-
-class MeetingEngine(FakeEngine):
-    """Embeds nothing until `engine_count` processes have a batch at the same time.
-
-    Each process leaves a marker in a folder when it gets its first batch.
-    """
-
-    TIMEOUT_S = 300
-
-    def __init__(self, spec: ModelSpec, folder: str, engine_count: int) -> None:
-        super().__init__(spec)
-        self._folder, self._engine_count = Path(folder), engine_count
-
-    def embed(self, inputs):  # type: ignore[no-untyped-def]
-        (self._folder / str(os.getpid())).touch()
-        deadline = time.monotonic() + self.TIMEOUT_S
-        while (count := len(list(self._folder.iterdir()))) < self._engine_count:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"only {count} engines have a batch at the same time")
-            time.sleep(0.02)
-        return super().embed(inputs)
+NODES, FILES = 2, 800
+NODE: dict[str, Any] = {
+    "num_cpus": 1, "object_store_memory": 100 << 20,
+    "include_dashboard": False, "include_log_monitor": False,
+}  # fmt: skip
+# A node starts the processes that its tasks need, and collects no statistics.
+LEAN_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_worker_niceness": "0",
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+}
 
 
 def start_nodes(attempts: int = 4) -> Any:
-    """Start three nodes of Ray. Ray gives a node 30 s: a busy machine may need a second attempt."""
+    """Start the nodes of Ray. Ray gives a node 30 s: a busy machine may need a second attempt."""
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = Nodes()
     try:
-        nodes.add_node(num_cpus=1, include_dashboard=False, object_store_memory=MEMORY)
-        for _ in range(NODES - 1):
-            nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+        for _ in range(NODES):
+            nodes.add_node(**NODE)
         return nodes
     except Exception:
         nodes.shutdown()
@@ -108,15 +79,10 @@ def start_nodes(attempts: int = 4) -> Any:
 
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[Any]:
-    """A cluster of three nodes whose processes can import the tests' engines."""
-    environment = {
-        "PYTHONPATH": os.pathsep.join(map(str, [TESTS, ROOT, Path(__file__).parent])),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_BACKEND_LOG_LEVEL": "fatal",
-        "RAY_worker_niceness": "0",
-    }
+    """A cluster whose processes can import the tests' engines."""
+    path = os.pathsep.join(map(str, [TESTS, ROOT]))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in (LEAN_RAY | {"PYTHONPATH": path}).items():
             patch.setenv(name, value)
         nodes = start_nodes()
         yield nodes
@@ -125,7 +91,7 @@ def ray_cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two thousand different pictures, and one file that is no picture."""
+    """Different pictures, and one file that is no picture."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(FILES):
         color = (number % 250, number // 250, 200)
@@ -193,10 +159,10 @@ def test_a_node_that_is_lost_costs_nothing(
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
         assert files == FILES + 1
-        slow = replace(job, engine="test_cluster:SlowEngine", starts_early=True)
+        slow = replace(job, engine="support.worker_engines:SlowEngine", starts_early=True)
         return Cluster(slow, ray_cluster.address, wanted)
 
-    victim, by_node = ray_cluster.add_node(num_cpus=1, object_store_memory=MEMORY), {}
+    victim, by_node = ray_cluster.add_node(**NODE), {}
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         for event in library.index([pictures], IndexOptions(str(model), batch_size=32)):
             if isinstance(event, Progress):
@@ -230,26 +196,28 @@ def test_a_node_that_is_lost_costs_nothing(
 def test_pictures_that_end_their_process(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob, tmp_path: Path
 ) -> None:
-    """Only they become failures, even if a pass loses more batches than it may.
+    """Only they become failures; with more effort, even if a pass loses more batches than it may.
 
     A JPEG that ends the process in another decoder is decoded by Pillow in the end.
     """
-    deadly = [tmp_path / f"deadly{number}.png" for number in range(3)]
+    deadly = [tmp_path / f"deadly{number}.png" for number in range(3 if EFFORT > 1 else 1)]
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
     files = works(pictures, 30)
-    files[12:18:2] = [FileTask(str(file), 1, 1, None) for file in deadly]
+    for number, file in enumerate(deadly):
+        files[12 + 2 * number] = FileTask(str(file), 1, 1, None)
     jpeg = tmp_path / "deadly.jpg"
     Image.new("RGB", (900, 700), "green").save(jpeg, comment=DEADLY_COMMENT)
     files[20] = FileTask(str(jpeg), 1, 1, None)
     mortal = replace(
         job,
-        engine="test_cluster:MortalEngine",
+        engine="support.worker_engines:MortalOnEmbed",
         jpeg_decoder="support.jpeg_decoders:start_decoder",
         starts_early=True,  # Else Pillow decodes the pictures that are read before it starts.
     )
     with mock.patch("searchapp.indexing.embedding.cluster.driver.MAX_LOST_BATCHES_PER_ENGINE", 1):
-        found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=2), files, 2)
+        engines = 2 if EFFORT > 1 else 1  # Each death costs 5 s of a core.
+        found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=engines), files, 2)
     assert Counter(o.task for o in found) == Counter(files)
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
     expected = "the engine's process ended 2 times while it processed this file"
@@ -257,24 +225,45 @@ def test_pictures_that_end_their_process(
     assert named == dict.fromkeys((file.name for file in deadly), expected)
 
 
+@needs_effort
 def test_engines_that_always_die_are_an_error(
     ray_cluster: Any, job: EmbeddingJob, tmp_path: Path
 ) -> None:
     """If no picture was ever embedded, the run stops, and no picture is blamed."""
     Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "deadly.png")
     files = [FileTask(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
-    mortal = replace(job, engine="test_cluster:MortalEngine")
+    mortal = replace(job, engine="support.worker_engines:MortalOnEmbed")
     with pytest.raises(EngineError, match="the cluster does not answer"):
         outcomes(Cluster(mortal, ray_cluster.address, max_engines=1), files, 2)
+
+
+def test_passes_without_any_answer_end_the_run(
+    job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """If every pass loses all files, the run stops, and no file is blamed."""
+    passes: list[tuple[int, int | None]] = []
+
+    def lose_all(self: Cluster, spool: Spool, size: int, end: int | None = None) -> Iterator[Any]:
+        passes.append((size, end))
+        return iter(())
+
+    monkeypatch.setattr(Cluster, "_run_pass", lose_all)
+    cluster = Cluster.__new__(Cluster)
+    cluster._job, cluster._capacity = job, ClusterCapacity(1, 1.0, 0.0, 1)
+    cluster.answered_engines = set()
+    files = [FileTask(f"{tmp_path}/{number}.png", 1, number, None) for number in range(20)]
+    with pytest.raises(EngineError, match="the cluster does not answer"):
+        list(cluster.run(files, 2))
+    assert passes == [(2, None), (1, 6)]
 
 
 def test_an_engine_that_does_not_start_is_an_error(
     ray_cluster: Any, pictures: Path, job: EmbeddingJob
 ) -> None:
     """The error is raised once, and names the node."""
-    refusing = replace(job, engine="test_replicas:RefusingEngine")
+    refusing = replace(job, engine="support.worker_engines:RefusingEngine")
     with pytest.raises(ModelError, match=r"no such model here \(on the node .*/.*\)"):
-        outcomes(Cluster(refusing, ray_cluster.address), works(pictures, 50), 16)
+        outcomes(Cluster(refusing, ray_cluster.address, max_engines=1), works(pictures, 50), 16)
 
 
 def test_known_contents_are_not_embedded_again(
@@ -360,7 +349,7 @@ def test_engines_embed_at_the_same_time(
     arguments = {"folder": str(markers), "engine_count": NODES}
     meeting = replace(
         job,
-        engine="test_cluster:MeetingEngine",
+        engine="support.worker_engines:MeetingEngine",
         arguments=arguments,
         jpeg_decoder="support.jpeg_decoders:start_missing_decoder",
         starts_early=True,
@@ -376,13 +365,15 @@ def test_engines_embed_at_the_same_time(
     assert len(process_ids) == NODES
 
 
+@needs_effort
 def test_the_cluster_bench_counts_engines_and_nodes(ray_cluster: Any, model: Path) -> None:
     """Each row has the nodes that answered, and an efficiency relative to the first row."""
     options = ClusterBenchOptions(
-        str(model), 64, 64, 64, ray_cluster.address, (1, 3), None, 16, ms_per_picture=50
+        str(model), 64, 64, 64, ray_cluster.address, (1, NODES), None, 16, ms_per_picture=50
     )
-    one, three = measure_cluster(options)
-    assert [(row.engines, row.nodes) for row in (one, three)] == [(1, 1), (3, 3)]
+    one, all_nodes = measure_cluster(options)
+    assert [(row.engines, row.nodes) for row in (one, all_nodes)] == [(1, 1), (NODES, NODES)]
     assert one.efficiency == 1.0
     assert 0 < one.images_per_s <= 1000 / 50
-    assert three.efficiency == pytest.approx(three.images_per_s / (3 * one.images_per_s), abs=0.01)
+    expected = all_nodes.images_per_s / (NODES * one.images_per_s)
+    assert all_nodes.efficiency == pytest.approx(expected, abs=0.01)

@@ -22,6 +22,7 @@ from support.effort import scale
 from support.fake_engine import FakeEngine
 from support.jpeg_decoders import DEADLY_COMMENT
 from support.replicas import list_works, make_environments, run_replicas
+from support.worker_engines import DEADLY
 
 from searchapp.catalog import FileTask
 from searchapp.catalog.writer import CatalogWriter
@@ -31,7 +32,7 @@ from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import ModelSpec, resolve_model
+from searchapp.models import resolve_model
 from searchapp.types import (
     Collection,
     DecodingOnCpu,
@@ -44,32 +45,8 @@ from searchapp.types import (
 )
 from searchapp.vectors import unpack_vectors
 
-SEEDS = range(scale(6))
+SEEDS = range(scale(2))
 ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S = 20.0, 20.0
-DEADLY = (7, 7, 7)  # a picture of this color ends the process
-
-
-class MortalEngine(FakeEngine):
-    """Ends its process on a deadly picture."""
-
-    def prepare(self, item):  # type: ignore[no-untyped-def]
-        if item.image is not None and item.image.getpixel((0, 0)) == DEADLY:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return item
-
-
-class HangingEngine(FakeEngine):
-    """Hangs on a deadly picture, and leaves a file with its process's number as its name."""
-
-    def __init__(self, spec: ModelSpec, folder: str) -> None:
-        super().__init__(spec)
-        self.folder = Path(folder)
-
-    def embed(self, inputs):  # type: ignore[no-untyped-def]
-        if any(item.image is not None and item.image.getpixel((0, 0)) == DEADLY for item in inputs):
-            (self.folder / str(os.getpid())).touch()
-            time.sleep(3600)
-        return super().embed(inputs)
 
 
 @contextmanager
@@ -94,70 +71,6 @@ def expire_workers(pool: ReplicaPool, find_processes: Callable[[], set[int]]) ->
     finally:
         finished.set()
         thread.join()
-
-
-class NeverReadyEngine(FakeEngine):
-    """Hangs when it starts."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        time.sleep(3600)
-
-
-class StillbornEngine(FakeEngine):
-    """Ends its process when it starts."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        os._exit(3)
-
-
-class StillbornInSomePlaces(FakeEngine):
-    """Ends its process when it starts, if STILLBORN is set."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        if os.environ.get("STILLBORN"):
-            os._exit(3)
-        super().__init__(spec)
-
-
-class MortalInSomePlaces(FakeEngine):
-    """Ends its process if MORTAL is set and a file exists; then it does not start again."""
-
-    def __init__(self, spec: ModelSpec, may_die: str) -> None:
-        super().__init__(spec)
-        self._may_die = Path(may_die)
-        self._check_death()
-
-    def embed(self, inputs):  # type: ignore[no-untyped-def]
-        self._check_death()
-        return super().embed(inputs)
-
-    def _check_death(self) -> None:
-        if os.environ.get("MORTAL") and self._may_die.exists():
-            os._exit(3)
-
-
-class RefusingEngine(FakeEngine):
-    """Raises an error when it starts."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        raise ModelError("no such model here")
-
-
-class RefusingInSomePlaces(FakeEngine):
-    """Raises an error when it starts, if REFUSES is set."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        if os.environ.get("REFUSES"):
-            raise ModelError("no memory for another engine")
-        super().__init__(spec)
-
-
-class SlowStart(FakeEngine):
-    """Starts after START_SECONDS."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__(spec)
-        time.sleep(float(os.environ["START_SECONDS"]))
 
 
 @pytest.fixture
@@ -200,7 +113,7 @@ def test_a_deadly_picture_costs_only_itself(
     """A picture that ends its process becomes a failure; the pictures next to it are embedded."""
     Image.new("RGB", (24, 24), DEADLY).save(tmp_path / "many" / "100-deadly.png")
     files = list_works(tmp_path / "many")
-    mortal = replace(job, engine="test_replicas:MortalEngine")
+    mortal = replace(job, engine="support.worker_engines:MortalEngine")
     found = list(run_replicas(ReplicaPool(mortal, make_environments(2)), files))
     assert Counter(o.task for o in found) == Counter(files)
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
@@ -219,7 +132,7 @@ def test_a_picture_that_hangs_costs_only_itself(
     processes = tmp_path / "processes"
     processes.mkdir()
     hanging = replace(
-        job, engine="test_replicas:HangingEngine", arguments={"folder": str(processes)}
+        job, engine="support.worker_engines:HangingEngine", arguments={"folder": str(processes)}
     )
     pool = ReplicaPool(hanging, make_environments(2), ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S)
     with expire_workers(pool, lambda: {int(file.name) for file in processes.iterdir()}):
@@ -269,7 +182,9 @@ def test_an_engine_that_never_starts_is_an_error(
     job: EmbeddingJob, many: list[FileTask], starts_early: bool
 ) -> None:
     """Three processes are started, each with a timeout, before the run stops."""
-    never = replace(job, engine="test_replicas:NeverReadyEngine", starts_early=starts_early)
+    never = replace(
+        job, engine="support.worker_engines:NeverReadyEngine", starts_early=starts_early
+    )
     with pytest.raises(EngineError, match=r"ended 3 times before .* \(it sent nothing for"):
         list(
             run_replicas(
@@ -302,7 +217,9 @@ def test_an_engine_that_does_not_start_is_an_error(
     with pytest.raises(error) as raised:
         list(
             run_replicas(
-                ReplicaPool(replace(job, engine=f"test_replicas:{engine}"), make_environments(2)),
+                ReplicaPool(
+                    replace(job, engine=f"support.worker_engines:{engine}"), make_environments(2)
+                ),
                 many,
             )
         )
@@ -314,7 +231,7 @@ def test_an_engine_that_dies_at_its_start_blames_no_file(
 ) -> None:
     """A broken GPU in addition to a good one costs speed, but no picture."""
     mixed = [*make_environments(1, STILLBORN="1"), *make_environments(1)]
-    stillborn = replace(job, engine="test_replicas:StillbornInSomePlaces")
+    stillborn = replace(job, engine="support.worker_engines:StillbornInSomePlaces")
     found = list(run_replicas(ReplicaPool(stillborn, mixed), many))
     assert Counter(o.task for o in found) == Counter(many)
     failures = [o.task.path for o in found if isinstance(o.result, Failure)]
@@ -325,7 +242,7 @@ def test_a_late_engine_delays_no_file(job: EmbeddingJob, many: list[FileTask]) -
     """Files that wait for a starting engine go to a running engine."""
     slow = [*make_environments(1, START_SECONDS="0"), *make_environments(1, START_SECONDS="3600")]
     begun = time.monotonic()
-    replicas = ReplicaPool(replace(job, engine="test_replicas:SlowStart"), slow)
+    replicas = ReplicaPool(replace(job, engine="support.worker_engines:SlowStart"), slow)
     found = list(run_replicas(replicas, many))
     assert Counter(o.task for o in found) == Counter(many)
     assert time.monotonic() - begun < 600, "nobody waited for the slow start"
@@ -432,21 +349,14 @@ def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, thousand: Pat
         assert (last.summary.added, last.summary.failed) == (1000 - 64, 0)
 
 
-class TalkingEngine(FakeEngine):
-    """Logs a decision when it starts, and a detail."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__(spec)
-        logging.getLogger("searchapp.engines.local").info("Started with %d cores", 3)
-        logging.getLogger("searchapp.engines.local").debug("a detail")
-
-
 def test_log_records_of_workers_reach_this_process(
     job: EmbeddingJob, many: list[FileTask], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Records of the shown level arrive with their logger's name, and name the worker."""
     caplog.set_level(logging.INFO, "searchapp")
-    pool = ReplicaPool(replace(job, engine="test_replicas:TalkingEngine"), make_environments(1))
+    pool = ReplicaPool(
+        replace(job, engine="support.worker_engines:TalkingEngine"), make_environments(1)
+    )
     pool.start_engines()
     (replica,) = pool._replicas
     relayed = [r for r in caplog.records if r.name == "searchapp.engines.local"]
@@ -636,7 +546,7 @@ def test_a_paused_worker_continues_if_the_other_one_ends(
     """The worker that embeds dies, and its engine does not start again."""
     may_die = tmp_path / "may_die"
     mortal = replace(
-        job, engine="test_replicas:MortalInSomePlaces", arguments={"may_die": str(may_die)}
+        job, engine="support.worker_engines:MortalInSomePlaces", arguments={"may_die": str(may_die)}
     )
     environments = [*make_environments(1, MORTAL="1"), *make_environments(1)]
     pool = ReplicaPool(mortal, environments, scaler=PausingScaler(may_die))
@@ -654,7 +564,7 @@ def test_a_worker_that_does_not_start_limits_the_scaler(
     """The others continue, and no more workers are tried."""
     scaler = ScriptedScaler()
     environments = [*make_environments(2), *make_environments(1, REFUSES="1")]
-    here = replace(job, engine="test_replicas:RefusingInSomePlaces")
+    here = replace(job, engine="support.worker_engines:RefusingInSomePlaces")
     pool = ReplicaPool(here, environments, scaler=scaler)
     pool.start_engines()
     supplied_count, embedded_count = run_with_scaler(
