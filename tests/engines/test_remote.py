@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import socket
 import subprocess
@@ -11,12 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.fake_engine import REFUSED_COLOR, FakeEngine
+from support.library import RunCommand
+from support.sample_pictures import save_picture
 from support.vllm_server import (
     BROKEN_PROMPT,
     FakeVllmHandler,
@@ -28,7 +32,8 @@ from support.vllm_server import (
     parse_inputs,
 )
 
-from searchapp.engines import EngineInput, Refusal
+from searchapp import engines
+from searchapp.engines import EngineInput, Refusal, start_engine
 from searchapp.engines.base import Vector
 from searchapp.engines.http_requests import RetryPolicy
 from searchapp.engines.remote import (
@@ -71,6 +76,32 @@ def same(outputs: Sequence[Vector | Refusal], expected: Sequence[Vector | Refusa
         not isinstance(a, Refusal) and not isinstance(b, Refusal) and float(a @ b) > 0.999999
         for a, b in zip(outputs, expected, strict=True)
     )
+
+
+def test_commands_index_and_search_with_a_server(
+    run: RunCommand,
+    server: FakeVllmServer,
+    spec: ModelSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`--engine URL --api-key KEY` needs no vLLM in the process of the command."""
+    monkeypatch.setattr(engines, "start_engine", start_engine)  # the real one
+    server.api_key = "key-of-the-test"
+    for color in COLORS:
+        save_picture(tmp_path / f"photos/{color}.png", color)
+    options = ("--engine", server.url, "--json")
+    refused = run("index", tmp_path / "photos", "--model", spec.source, *options)
+    assert refused.exit_code == 1
+    assert "401" in str(refused.exception)
+    options += ("--api-key", server.api_key)
+    result = run("index", tmp_path / "photos", "--model", spec.source, *options)
+    assert json.loads(result.stdout)["added"] == len(COLORS)
+    sent = len(server.request_bodies)
+    for question in (("green",), ("--image", tmp_path / "photos/green.png")):
+        hits = json.loads(run("query", *question, *options).stdout)
+        assert hits[0]["path"] == str(tmp_path / "photos/green.png")
+    assert len(server.request_bodies) > sent
 
 
 def test_the_order_is_kept(engine: RemoteEngine, server: FakeVllmServer, spec: ModelSpec) -> None:

@@ -58,8 +58,8 @@ def test_a_kill_at_any_call_that_changes_files(
 ) -> None:
     """Writes (whole and torn), fsyncs, renames, deletions: the next run goes on and completes.
 
-    Search equals brute force, before and after; nothing that was done is embedded again. One case
-    is also killed at the first call of each kind for each file.
+    Search equals brute force, before and after; nothing that was done is embedded again. A first
+    and a later run are also killed at the first call of each kind for each file.
     """
     count = run_crash_case(faults, tmp_path, case, tried)
     assert count["killed"] >= 0.75 * count["points"]  # the last may lie beyond this run's end
