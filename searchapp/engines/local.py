@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from searchapp.engines import vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output
-from searchapp.engines.patches import PatchLayout, PatchRenderer
+from searchapp.engines.picture_layouts import choose_layout
 from searchapp.engines.pixels import PixelRenderer, make_picture_id
 from searchapp.engines.resize import resize_picture
+from searchapp.engines.sized_renderer import SizedRenderer
 from searchapp.engines.start_vllm import create_llm, prepare_start, watch_start
 from searchapp.engines.vllm_settings import MAX_CONCURRENT_INPUTS
 from searchapp.errors import EngineError
@@ -58,7 +59,7 @@ class LocalEngine:
         self._spec, self._seed, self._verbose, self._bulk = spec, seed, verbose, bulk
         self._llm: Any = None
         self._pixel_renderer: PixelRenderer | None = None
-        self._patch_renderer: PatchRenderer | None = None
+        self._sized_renderer: SizedRenderer | None = None
         self._requests = itertools.count()
         self._slice_inputs = MAX_SLICE_INPUTS  # reduced after memory was exhausted
         self._out_of_memory_count = 0
@@ -182,14 +183,12 @@ class LocalEngine:
             self._pixel_renderer = PixelRenderer.learn_from_renderer(
                 lambda image: self._render_with_vllm(EngineInput("", image)), self._spec.image
             )
-        if self._spec.image.multiple > 1:
-            vision = self._llm.model_config.hf_config.vision_config
-            with suppress(AttributeError):
-                self._patch_renderer = PatchRenderer(
-                    lambda image: self._render_with_vllm(
-                        EngineInput(make_document_prompt(self._spec), image)
-                    ),
-                    PatchLayout.from_config(vision),
+        with suppress(AttributeError, KeyError):  # an unusual configuration
+            layout = choose_layout(self._spec, self._llm.model_config.hf_config)
+            if layout is not None:
+                prompt = make_document_prompt(self._spec)
+                self._sized_renderer = SizedRenderer(
+                    lambda image: self._render_with_vllm(EngineInput(prompt, image)), layout
                 )
         if has_gpu():  # The first use compiles CUDA kernels, which takes a second.
             gray = model_size.make_blank_picture(self._spec.image)
@@ -205,12 +204,12 @@ class LocalEngine:
         ):
             return self._pixel_renderer.render_picture(image)
         if (
-            self._patch_renderer
+            self._sized_renderer
             and image is not None
             and item.question_image is None
             and item.prompt == make_document_prompt(self._spec)
         ):
-            rendered = self._patch_renderer.render_picture(image)
+            rendered = self._sized_renderer.render_picture(image)
             if rendered is not None:
                 return rendered
         return self._render_with_vllm(item)

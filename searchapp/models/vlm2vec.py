@@ -21,11 +21,12 @@ PROMPTS = Prompts(
 )
 DEFAULT_NUM_CROPS = 4
 TILE_SIDE_PX = 336  # side of a crop in pixels
+BILINEAR = 2  # Pillow's number of the processor's resampling filter
 MAX_MODEL_LEN = 4096
 
 
 def _make_image_input(num_crops: int) -> ImageInput:
-    return ImageInput("bound", max_pixels=4 * num_crops * TILE_SIDE_PX * TILE_SIDE_PX)
+    return ImageInput("tiles", TILE_SIDE_PX, tile_count=num_crops, resample=BILINEAR)
 
 
 def _count_image_tokens(num_crops: int) -> int:

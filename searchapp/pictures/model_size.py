@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_QWEN_ASPECT = 200  # Qwen-VL's processor refuses longer pictures.
 MAX_CROP_ASPECT = 2.0  # A center crop of a longer picture loses more than it keeps.
 
-Fit = Literal["crop", "squash", "bound"]
+Fit = Literal["crop", "squash", "bound", "tiles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,9 @@ class ImageInput:
 
     fit: "crop" makes the short side `side` pixels long, then crops the center. "squash" makes both
     sides `side` pixels long. "bound" keeps the aspect ratio, with at most `max_pixels`. With
-    `multiple`, its sides are multiples of a number, as Qwen-VL needs them.
+    `multiple`, its sides are multiples of a number, as Qwen-VL needs them. "tiles" keeps the aspect
+    ratio and covers as many of `tile_count` squares of `side` pixels as possible, as Phi-3-vision
+    does: the long side consists of whole squares.
     """
 
     fit: Fit
@@ -30,6 +32,7 @@ class ImageInput:
     max_pixels: int = 0  # width times height
     min_pixels: int = 0  # if there is a multiple
     multiple: int = 1  # pixels
+    tile_count: int = 0
     fill: tuple[int, int, int] = (
         122,
         116,
@@ -38,10 +41,10 @@ class ImageInput:
     resample: int = 3  # Pillow's resampling filter; 3 is bicubic
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown `fit`, or if `side` or `max_pixels` is missing for it."""
+        """Raise ValueError for an unknown `fit`, or if a number is missing for it."""
         if self.fit not in get_args(Fit):
             raise ValueError(f"fit must be one of {', '.join(get_args(Fit))}")
-        required = "max_pixels" if self.fit == "bound" else "side"
+        required = {"bound": "max_pixels", "tiles": "tile_count"}.get(self.fit, "side")
         if getattr(self, required) <= 0:
             raise ValueError(f"fit {self.fit} needs {required}")
 
@@ -53,6 +56,10 @@ class ImageInput:
         if self.fit == "crop":
             scaled = int(self.side * long / short)  # transformers rounds down, too.
             return (self.side, scaled) if width <= height else (scaled, self.side)
+        if self.fit == "tiles":
+            tiles = count_tiles(long / short, self.tile_count) * self.side
+            other = max(1, int(tiles * short / long))
+            return (tiles, other) if width >= height else (other, tiles)
         if self.multiple > 1 and long <= MAX_QWEN_ASPECT * short:
             return self._round_sides(width, height)
         scale = min(1.0, math.sqrt(self.max_pixels / (width * height)))
@@ -73,6 +80,17 @@ class ImageInput:
             scale = math.sqrt(self.min_pixels / (width * height))
             return math.ceil(width * scale / unit) * unit, math.ceil(height * scale / unit) * unit
         return rounded
+
+
+def count_tiles(ratio: float, maximum: int) -> int:
+    """Return how many squares the long side of a picture covers if it covers at most `maximum`.
+
+    ratio: of the long side to the short one. Phi-3-vision's processor computes this number.
+    """
+    count = 1
+    while (count + 1) * math.ceil((count + 1) / ratio) <= maximum:
+        count += 1
+    return count
 
 
 def fit_to_model(image: Picture, target: ImageInput) -> Picture:

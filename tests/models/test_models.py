@@ -97,9 +97,9 @@ def test_prompts_equal_those_of_vllms_example(
     (sent,) = recorders[0].prompts
     assert sent["prompt"] == EXAMPLE[name, modality]
     if modality != "text":
-        # Qwen2-VL's tokens are squares of 28 x 28 pixels.
-        size = (84, 56) if name == "vlm2vec_qwen2vl" else (80, 60)
-        assert sent["multi_modal_data"]["image"].size == size
+        # Qwen2-VL's tokens are squares of 28 x 28 pixels, and Phi-3-vision's tiles of 336 x 336.
+        sizes = {"vlm2vec_qwen2vl": (84, 56), "vlm2vec": (672, 504)}
+        assert sent["multi_modal_data"]["image"].size == sizes.get(name, (80, 60))
         assert fetched[0].startswith("https://upload.wikimedia.org/wikipedia/commons/thumb/")
 
 
@@ -163,7 +163,7 @@ def test_picture_limits_match_the_processor() -> None:
     assert spec.image.compute_size(200, 100) == (192, 96)
     crops = resolve_model("vlm2vec", ModelOptions(num_crops=16))
     assert crops.engine_arguments["mm_processor_kwargs"] == {"num_crops": 16}
-    assert crops.image.max_pixels == 4 * resolve_model("vlm2vec").image.max_pixels
+    assert crops.image.compute_size(4000, 3000) == (4 * 336, 3 * 336)
     for name, options in (
         ("vlm2vec", ModelOptions(max_pixels=9)),
         ("qwen3-vl-embedding-2b", ModelOptions(num_crops=4)),

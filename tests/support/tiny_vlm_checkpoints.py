@@ -294,11 +294,17 @@ class Phi3VImageProcessor(BaseImageProcessor):
         crops = num_crops or self.num_crops
         tiled, sizes = [], []
         for image in images if isinstance(images, (list, tuple)) else [images]:
+            is_upright = image.width < image.height
+            if is_upright:  # As on the hub: rounding depends on it.
+                image = image.transpose(Image.Transpose.TRANSPOSE)
             size, padded = hd_size(*image.size, crops)
             image = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
             left, top = (padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2
             border = (left, top, padded[0] - size[0] - left, padded[1] - size[1] - top)
-            pixels = np.asarray(ImageOps.expand(image, border, "white"), dtype=np.float32) / 255
+            image = ImageOps.expand(image, border, "white")
+            if is_upright:
+                image = image.transpose(Image.Transpose.TRANSPOSE)
+            pixels = np.asarray(image, dtype=np.float32) / 255
             normal = (pixels - np.array(self.image_mean)) / np.array(self.image_std)
             whole = torch.from_numpy(normal).float().permute(2, 0, 1)
             rows, columns = whole.shape[1] // TILE, whole.shape[2] // TILE

@@ -1,4 +1,4 @@
-"""Pictures for Qwen-VL are divided as by its own processor, or left to it."""
+"""Pictures are rendered as by the processor of a language model, or left to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searchapp.engines import patches
-from searchapp.engines.patches import PatchLayout, PatchRenderer
+from searchapp.engines import sized_renderer
+from searchapp.engines.picture_layouts import PatchLayout
 from searchapp.engines.pixels import make_noise_picture
+from searchapp.engines.sized_renderer import SizedRenderer
 from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.pictures.model_size import ImageInput
 
@@ -76,8 +77,10 @@ CONVERSIONS = [normalize, keep_bytes]  # as vLLM 0.26 and 0.32
 @pytest.mark.parametrize("convert", CONVERSIONS)
 def test_pictures_are_rendered_as_by_vllm(convert: Callable[[np.ndarray], np.ndarray]) -> None:
     theirs = FakeRenderer(convert, other_tokens=False)
-    ours = PatchRenderer(theirs, LAYOUT)
+    ours = SizedRenderer(theirs, LAYOUT)
     sizes = [(56, 84), (280, 28), (140, 112)]
+    for size in sizes:
+        assert ours.render_picture(make_noise_picture(*size)) is None
     for size, seed in itertools.product(sizes, range(3, 6)):
         image = make_noise_picture(*size, seed=seed)
         made, expected = ours.render_picture(image), theirs(image)
@@ -91,9 +94,12 @@ def test_pictures_are_rendered_as_by_vllm(convert: Callable[[np.ndarray], np.nda
 
 
 def test_a_size_is_learned_once_and_each_picture_has_its_own_name() -> None:
+    """A size that comes once is not learned."""
     theirs = FakeRenderer(keep_bytes, other_tokens=False)
-    ours = PatchRenderer(theirs, LAYOUT)
+    ours = SizedRenderer(theirs, LAYOUT)
     names = set()
+    assert ours.render_picture(make_noise_picture(56, 56)) is None
+    assert theirs.count == 0
     for seed in range(8):
         made = ours.render_picture(make_noise_picture(56, 56, seed=seed))
         assert made is not None
@@ -114,32 +120,39 @@ def test_another_processor_is_left_to_vllm(
     convert: Callable[[np.ndarray], np.ndarray], other_tokens: bool
 ) -> None:
     theirs = FakeRenderer(convert, other_tokens=other_tokens)
-    ours = PatchRenderer(theirs, LAYOUT)
+    ours = SizedRenderer(theirs, LAYOUT)
     for _ in range(3):
         assert ours.render_picture(make_noise_picture(56, 84)) is None
     assert theirs.count == 2
 
 
 def test_unusual_pictures_are_left_to_vllm() -> None:
-    ours = PatchRenderer(FakeRenderer(keep_bytes, other_tokens=False), LAYOUT)
-    assert ours.render_picture(make_noise_picture(56, 57)) is None
-    assert ours.render_picture(make_noise_picture(56, 56).convert("L")) is None
-    assert ours.render_picture(make_noise_picture(56, 56)) is not None
+    ours = SizedRenderer(FakeRenderer(keep_bytes, other_tokens=False), LAYOUT)
+    for _ in range(3):
+        assert ours.render_picture(make_noise_picture(56, 57)) is None
+        assert ours.render_picture(make_noise_picture(56, 56).convert("L")) is None
+    rendered = [ours.render_picture(make_noise_picture(56, 56)) for _ in range(2)]
+    assert [each is not None for each in rendered] == [False, True]
 
 
 def test_an_error_of_vllm_is_no_error_of_the_renderer() -> None:
     def fail(image: Image.Image) -> Any:
         raise ValueError("Failed to apply the processor")
 
-    assert PatchRenderer(fail, LAYOUT).render_picture(make_noise_picture(56, 56)) is None
+    ours = SizedRenderer(fail, LAYOUT)
+    for _ in range(3):
+        assert ours.render_picture(make_noise_picture(56, 56)) is None
 
 
 def test_the_number_of_remembered_sizes_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patches, "MAX_SIZES", 3)
-    ours = PatchRenderer(FakeRenderer(keep_bytes, other_tokens=False), LAYOUT)
+    monkeypatch.setattr(sized_renderer, "MAX_SIZES", 3)
+    ours = SizedRenderer(FakeRenderer(keep_bytes, other_tokens=False), LAYOUT)
     for side in range(1, 8):
-        assert ours.render_picture(make_noise_picture(SIDE * side, SIDE)) is not None
-        assert len(ours._templates) <= 3
+        ours.render_picture(make_noise_picture(SIDE, SIDE * side))
+        for _ in range(2):
+            made = ours.render_picture(make_noise_picture(SIDE * side, SIDE))
+        assert made is not None
+        assert max(len(ours._templates), len(ours._seen)) <= 3
 
 
 def test_pictures_get_the_size_that_transformers_computes() -> None:
