@@ -207,10 +207,17 @@ def _rate_letters(line: ChangedLine, ink: Mask) -> float:
 
 def _is_text(line: ChangedLine, ink: Mask) -> bool:
     """Return whether ink, or one of its tones, looks like a line of text that is new."""
-    carrier, plain = line.carrier.mean(axis=2), line.plain.mean(axis=2)
+    gray = line.carrier.mean(axis=2)
     masks = [(ink, np.zeros_like(ink))]
-    for tone in find_tones(carrier[ink], 2, TIGHT_RANGE):
-        distance, plain_distance = np.abs(carrier - tone), np.abs(plain - tone)
+    for tone in find_tones(gray[ink], 2, TIGHT_RANGE):
+        # Letters have a color, too: a texture often has its brightness, and seldom its color.
+        has_tone = ink & (np.abs(gray - tone) <= TIGHT_RANGE)
+        if not has_tone.any():
+            continue
+        color = np.median(line.carrier[has_tone], axis=0)
+        distance, plain_distance = (
+            np.abs(picture - color).max(axis=2) for picture in (line.carrier, line.plain)
+        )
         is_old = np.maximum(distance, plain_distance) <= TIGHT_RANGE
         masks.append((distance <= TONE_RANGE, is_old))
     return any(is_text_line(mask, is_old, ink) for mask, is_old in masks)

@@ -74,6 +74,22 @@ def test_a_translucent_band_over_another_caption(opacity: float) -> None:
     assert compare(other, one) == ("different", ())
 
 
+def test_letters_as_bright_as_the_photo() -> None:
+    """Letters are told from a texture of their brightness by their color."""
+    scene = near_duplicates.render_scene(near_duplicates.make_scene(1, 0.75))
+    captioned = scene.copy()
+    size = round(0.07 * scene.height)
+    ImageDraw.Draw(captioned).text(
+        (0.1 * scene.width, scene.height - 1.7 * size),
+        "Happy New Year 2020",
+        "#ff4030",
+        ImageFont.load_default(size),
+        stroke_width=2,
+        stroke_fill="black",
+    )
+    assert compare(scene, captioned) == ("same", ("caption",))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_another_caption_is_another_picture(seed: int) -> None:
     """Two texts in the same style differ, on a band as well as on the photo itself."""
