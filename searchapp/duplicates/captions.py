@@ -21,6 +21,7 @@ from searchapp.duplicates.outlines import rate_outlines
 from searchapp.duplicates.registration import Floats, Mask, Transform
 from searchapp.duplicates.residuals import BLOCK_SIDE_PX
 from searchapp.duplicates.text_lines import is_text_line
+from searchapp.duplicates.veils import find_veil
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -77,16 +78,28 @@ def find_caption(
     strips = _find_strips(is_changed)
     if not strips:
         return None
-    parts = [part for strip in strips for part in _find_parts(is_changed, *strip)]
     pictures = align(first, second)
+    is_in_first = choose_carrier(*pictures, is_changed, strips)
+    if is_in_first is None:
+        return None
+    parts = (part for strip in strips for part in _find_parts(is_changed, *strip))
+    return Caption(tuple(_find_box(is_different, part) for part in parts), is_in_first)
+
+
+def choose_carrier(
+    one: Floats, other: Floats, is_changed: Mask, strips: list[tuple[int, int]]
+) -> bool | None:
+    """Return whether the first of two pictures, [h, w, 3], has the new text in these strips.
+
+    False: the second picture has it. None: neither has a new text, or both have.
+    """
     ratings = [
-        max(_rate_line(cut_line(carrier, plain, is_changed, part)) for part in parts)
-        for carrier, plain in (pictures, pictures[::-1])
+        max(_rate_strip(carrier, plain, is_changed, strip) for strip in strips)
+        for carrier, plain in ((one, other), (other, one))
     ]
     if (ratings[0] <= 1) == (ratings[1] <= 1):
-        return None  # None has a new text, or both have.
-    boxes = tuple(_find_box(is_different, part) for part in parts)
-    return Caption(boxes, is_in_first=ratings[0] < ratings[1])
+        return None
+    return ratings[0] < ratings[1]
 
 
 def _spread_blocks(blocks: Mask, shape: tuple[int, ...]) -> Mask:
@@ -130,7 +143,8 @@ def _find_strips(is_changed: Mask) -> list[tuple[int, int]]:
 def _find_parts(is_changed: Mask, top: int, end: int) -> Iterator[Part]:
     """Yield the parts of a strip, between gaps that are wider than the strip is high."""
     columns = np.flatnonzero(is_changed[top:end].any(axis=0))
-    for part in np.split(columns, np.flatnonzero(np.diff(columns) > end - top) + 1):
+    gaps = np.flatnonzero(np.diff(columns) > end - top) + 1
+    for part in np.split(columns, gaps) if len(columns) else ():
         yield Part(top, end, int(part[0]), int(part[-1]) + 1)
 
 
@@ -158,21 +172,52 @@ def _find_reach(values: Mask, start: int, end: int) -> tuple[int, int]:
     )
 
 
+def _rate_strip(carrier: Floats, plain: Floats, is_changed: Mask, strip: tuple[int, int]) -> float:
+    """Return how much speaks against a new text in a strip of the carrier. 1: as much as allowed.
+
+    What a translucent band changes is no letter: in dark places, it changes hardly anything.
+    """
+    columns = np.flatnonzero(is_changed[slice(*strip)].any(axis=0))
+    box = slice(*strip), slice(int(columns[0]), int(columns[-1]) + 1)
+    veil = find_veil(carrier[box], plain[box])
+    if veil is None:
+        parts = _find_parts(is_changed, *strip)
+        return max(_rate_line(cut_line(carrier, plain, is_changed, part)) for part in parts)
+    plain, is_letter = plain.copy(), np.zeros_like(is_changed)
+    plain[box], is_letter[box] = veil.covered, veil.is_letter
+    lines = [cut_line(carrier, plain, is_letter, part) for part in _find_parts(is_letter, *strip)]
+    # Fewer pixels are the compression of what is below the band.
+    lines = [line for line in lines if line.is_changed.sum() >= MIN_INK_PIXELS]
+    return max((_rate_letters(line, line.is_changed) for line in lines), default=math.inf)
+
+
 def _rate_line(line: ChangedLine) -> float:
     """Return how much speaks against a new text in the carrier. 1: as much as allowed."""
     ink = find_ink(line)
     if ink is None or ink.sum() < MIN_INK_PIXELS:
         return math.inf
+    return _rate_letters(line, ink)
+
+
+def _rate_letters(line: ChangedLine, ink: Mask) -> float:
+    """Return how much speaks against ink as the letters of a new text. 1: as much as allowed."""
     rating = rate_outlines(line, ink)
     return rating if rating > 1 or _is_text(line, ink) else math.inf
 
 
 def _is_text(line: ChangedLine, ink: Mask) -> bool:
     """Return whether ink, or one of its tones, looks like a line of text that is new."""
-    carrier, plain = line.carrier.mean(axis=2), line.plain.mean(axis=2)
+    gray = line.carrier.mean(axis=2)
     masks = [(ink, np.zeros_like(ink))]
-    for tone in find_tones(carrier[ink], 2, TIGHT_RANGE):
-        distance, plain_distance = np.abs(carrier - tone), np.abs(plain - tone)
+    for tone in find_tones(gray[ink], 2, TIGHT_RANGE):
+        # Letters have a color, too: a texture often has its brightness, and seldom its color.
+        has_tone = ink & (np.abs(gray - tone) <= TIGHT_RANGE)
+        if not has_tone.any():
+            continue
+        color = np.median(line.carrier[has_tone], axis=0)
+        distance, plain_distance = (
+            np.abs(picture - color).max(axis=2) for picture in (line.carrier, line.plain)
+        )
         is_old = np.maximum(distance, plain_distance) <= TIGHT_RANGE
         masks.append((distance <= TONE_RANGE, is_old))
     return any(is_text_line(mask, is_old, ink) for mask, is_old in masks)

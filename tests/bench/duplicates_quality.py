@@ -1,7 +1,7 @@
 """Measure recall and precision of `searchapp duplicates` for each kind of change to a file.
 
     python tests/bench/duplicates_quality.py [--photos FOLDER] [--limit PHOTOS] [--scenes NUMBER]
-        [--more] [--fonts FOLDER] [--seed NUMBER] [--folder FOLDER] [-v]
+        [--more] [--changes NAME ...] [--fonts FOLDER] [--seed NUMBER] [--folder FOLDER] [-v]
 
 Changes photos (data/photos by default) and rendered scenes in known ways. Of each scene there are
 also three other moments, which are no duplicates: an object moved, an object was added, the camera
@@ -9,9 +9,9 @@ rotated. All are indexed with the starter model by vLLM. Prints for each change 
 were found (grouped with their original), missed, and wrong (grouped with another picture); -v lists
 the missed files.
 
---more makes the changes with which no limit was chosen. --folder keeps the pictures, their vectors
-and the result of each pair: the next run continues. Other code of the comparison starts again, but
-embeds nothing.
+--more makes the changes with which no limit was chosen. --changes makes only these. --folder keeps
+the pictures, their vectors and the result of each pair: the next run continues. Other code of the
+comparison starts again, but embeds nothing.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Task(NamedTuple):
     seed: int
     font: str  # file; empty: Pillow's font
     is_more: bool  # changes with which no limit was chosen
+    changes: tuple[str, ...]
 
 
 def list_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
@@ -51,14 +52,16 @@ def list_tasks(arguments: argparse.Namespace) -> Iterator[Task]:
     if arguments.fonts:
         files = sorted(arguments.fonts.rglob("*"))
         fonts = [str(file) for file in files if file.suffix in FONT_SUFFIXES]
+    is_more = arguments.more
+    changes = tuple(arguments.changes or list_changes(is_more=is_more))
     photos = sorted(arguments.photos.rglob("*.jpg"))
     step = max(1, len(photos) // arguments.limit)
     for number, photo in enumerate(photos[::step][: arguments.limit]):
         font, seed = fonts[number % len(fonts)], arguments.seed + number
-        yield Task(f"photo{number}", str(photo), seed, font, arguments.more)
+        yield Task(f"photo{number}", str(photo), seed, font, is_more, changes)
     for number in range(arguments.scenes):
         font, seed = fonts[number % len(fonts)], arguments.seed + number
-        yield Task(f"scene{number}", "", seed, font, arguments.more)
+        yield Task(f"scene{number}", "", seed, font, is_more, changes)
 
 
 def list_changes(*, is_more: bool) -> list[str]:
@@ -87,7 +90,7 @@ def write_pictures(task: Task, folder: Path) -> None:
     original = near_duplicates.write_original(picture, file)
     with Image.open(original) as opened:
         decoded = opened.convert("RGB")
-    for change in list_changes(is_more=task.is_more):
+    for change in task.changes:
         if task.is_more:
             data = more_copies.make_changed_copy(decoded, change, task.seed, task.font)
             copy = near_duplicates.change_folder(change, folder) / f"{task.name}.jpg"
@@ -148,7 +151,7 @@ def print_figures(tasks: list[Task], groups: list[list[Path]], *, is_verbose: bo
                 originals[number].add(file.stem)
     print(f"{len(tasks)} pictures, {len(groups)} groups")
     print(f"{'':20}{'found':>7}{'missed':>8}{'wrong':>7}{'recall':>9}{'precision':>11}")
-    for change in list_changes(is_more=tasks[0].is_more):
+    for change in tasks[0].changes:
         kind = near_duplicates.change_folder(change, Path()).name
         counts: Counter[str] = Counter()
         for task in tasks:
@@ -175,11 +178,15 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60)
     parser.add_argument("--scenes", type=int, default=0)
     parser.add_argument("--more", action="store_true")
+    parser.add_argument("--changes", nargs="+", metavar="NAME")
     parser.add_argument("--fonts", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("-v", dest="is_verbose", action="store_true")
     arguments = parser.parse_args()
+    known = list_changes(is_more=arguments.more)
+    if unknown := set(arguments.changes or ()) - set(known):
+        parser.error(f"unknown changes: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     tasks = list(list_tasks(arguments))
     with tempfile.TemporaryDirectory(prefix="searchapp-bench-") as temporary:
         folder = arguments.folder or Path(temporary)

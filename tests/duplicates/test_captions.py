@@ -55,6 +55,41 @@ def test_a_caption_on_a_band(opacity: float) -> None:
     assert compare(scene, captioned) == ("same", ("caption",))
 
 
+def test_a_translucent_band_over_dark_places() -> None:
+    """A translucent band hardly changes what is dark: it is known by how it changes the rest."""
+    scene = draw_scene()
+    box = (0, 0, round(0.6 * scene.width), scene.height)
+    scene.paste(scene.crop(box).point([level // 6 for level in range(256)] * 3), box)
+    captioned = write_plainly(draw_band(scene, 0.55), "Greetings from Lisbon", "#ffe060")
+    assert compare(scene, captioned) == ("same", ("caption",))
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.55])
+def test_a_translucent_band_over_another_caption(opacity: float) -> None:
+    """What a translucent band does not explain is a letter of either picture."""
+    scene = draw_scene()
+    one = picture_edits.write_caption(scene, "Lake Bled, 14 August 2018")
+    other = write_plainly(draw_band(scene, opacity), "Our first hike in the Alps", "#ffe060")
+    assert compare(one, other) == ("different", ())
+    assert compare(other, one) == ("different", ())
+
+
+def test_letters_as_bright_as_the_photo() -> None:
+    """Letters are told from a texture of their brightness by their color."""
+    scene = near_duplicates.render_scene(near_duplicates.make_scene(1, 0.75))
+    captioned = scene.copy()
+    size = round(0.07 * scene.height)
+    ImageDraw.Draw(captioned).text(
+        (0.1 * scene.width, scene.height - 1.7 * size),
+        "Happy New Year 2020",
+        "#ff4030",
+        ImageFont.load_default(size),
+        stroke_width=2,
+        stroke_fill="black",
+    )
+    assert compare(scene, captioned) == ("same", ("caption",))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_another_caption_is_another_picture(seed: int) -> None:
     """Two texts in the same style differ, on a band as well as on the photo itself."""

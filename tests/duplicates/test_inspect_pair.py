@@ -6,13 +6,14 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 from PIL.Image import Image as Picture
 from support import look_alikes, more_look_alikes, near_duplicates, picture_edits
 from support.compare_files import compare_files
 
 from searchapp.duplicates import registration
 from searchapp.duplicates.borders import find_content
+from searchapp.duplicates.compare_scales import MAX_SIDE_PX
 from searchapp.duplicates.inspect_pair import inspect_frames
 from searchapp.duplicates.residuals import NOISE_LEVELS, match_tones, measure_noise
 from searchapp.duplicates.text_pages import is_text_page
@@ -50,6 +51,20 @@ def test_edits_are_named(change: str) -> None:
     for one, other in ((original, copy), (copy, original)):
         comparison = compare_files(one, other)
         assert (comparison.result, comparison.edits) == ("same", (change,))
+
+
+def test_a_border_makes_a_picture_larger_than_compared() -> None:
+    """A copy that is shrunk by little keeps its thin lines as the original shows them."""
+    scene = near_duplicates.render_scene(near_duplicates.make_scene(0, 2.0))
+    scene.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+    draw, places = ImageDraw.Draw(scene), np.random.default_rng(0).uniform(0, 1, (150, 4))
+    for x, y, width, height in (places * (*scene.size, 80, 80)).tolist():
+        draw.line((x, y, x + width, y + height), fill="black")
+    original = near_duplicates.encode_original(scene)
+    with Image.open(io.BytesIO(original)) as opened:
+        bordered = picture_edits.add_border(opened.convert("RGB"))
+    comparison = compare_files(original, near_duplicates.encode_original(bordered))
+    assert (comparison.result, comparison.edits) == ("same", ("border",))
 
 
 def test_the_edited_picture_is_known() -> None:
