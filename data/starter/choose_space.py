@@ -15,11 +15,12 @@ from sizes import TrainingSizes
 from torch import Tensor
 
 SPACE_FILE = "space.pt"
-FIRST = SpaceDesign(is_fine=False, uses_new_sets=False, class_share=0.14)
+FIRST = SpaceDesign(is_fine=False, uses_all_encoders=False, uses_new_sets=False, class_share=0.14)
 DESIGNS: Mapping[str, SpaceDesign] = {
     "first": FIRST,  # that of the first model, without doduc/
     "pairs": replace(FIRST, uses_new_sets=True, class_share=0.25),
-    "fine": SpaceDesign(),
+    "fine": SpaceDesign(uses_all_encoders=False),
+    "encoders": SpaceDesign(),
     "few-classes": SpaceDesign(class_share=0.1),
     "dropout": SpaceDesign(dropout=0.55),
     "negatives": SpaceDesign(negatives=4096),

@@ -7,7 +7,7 @@ import json
 import random
 import re
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from photo_sets import Captions, Sources, has_class_names
 from PIL import Image
 from torch import Tensor
 
+MANY_FILES, FILES_PER_TASK = 2000, 64
 STORED_SIDE_PX = 192  # photos are squashed to a square of this size
 NAME_PREFIX = "a photo of a "
 JOINT_PATTERN = re.compile(r" (?:with|in|on|near|next to|beside|behind|under|by|at|while|and) ")
@@ -48,8 +49,12 @@ def _decode_photo(file: Path) -> np.ndarray:
 
 def load_files(folder: Path, captions: Captions) -> Photos:
     """Decode the files below a folder, and squash them to squares."""
-    with ThreadPoolExecutor() as pool:
-        arrays = list(pool.map(_decode_photo, [folder / file for file in captions]))
+    # Threads would wait for each other: Pillow decodes WebP without releasing Python's lock.
+    executor = ThreadPoolExecutor if len(captions) < MANY_FILES else ProcessPoolExecutor
+    with executor() as pool:
+        arrays = list(
+            pool.map(_decode_photo, [folder / file for file in captions], chunksize=FILES_PER_TASK)
+        )
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     return Photos(pixels, list(captions.values()), list(captions))
 

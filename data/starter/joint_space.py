@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from teachers import FEATURE_WIDTHS, FINE_WIDTHS
+from teachers import FEATURE_WIDTHS, FINE_WIDTHS, FIRST_SENTENCE_WIDTH, SENTENCE_WIDTHS
 from torch import Tensor, nn
 
 SPACE_DIMENSIONS = 384
@@ -27,6 +27,7 @@ class SpaceDesign:
     """What a joint space is made of; choose_space.py compares several designs."""
 
     is_fine: bool = True  # use the features of larger pictures too
+    uses_all_encoders: bool = True  # of sentences, not only the first
     uses_new_sets: bool = True  # train on the pairs of the new sets
     class_share: float = 0.25  # of the pairs, photos with names of classes
     dropout: float = 0.7
@@ -36,6 +37,11 @@ class SpaceDesign:
     def widths(self) -> tuple[int, ...]:
         """Return the widths of the groups of features."""
         return (*FEATURE_WIDTHS, *(FINE_WIDTHS if self.is_fine else ()))
+
+    @property
+    def sentence_width(self) -> int:
+        """Return how many numbers of a sentence's vector are used."""
+        return sum(SENTENCE_WIDTHS.values()) if self.uses_all_encoders else FIRST_SENTENCE_WIDTH
 
 
 class ProjectionHead(nn.Module):
@@ -64,7 +70,7 @@ class JointSpace(nn.Module):
         widths, total = design.widths, sum(design.widths)
         self.register_buffer("mean", torch.zeros(total))
         self.register_buffer("deviation", torch.ones(total))
-        self.register_buffer("text_mean", torch.zeros(384))
+        self.register_buffer("text_mean", torch.zeros(design.sentence_width))
         self.register_buffer("reduction", torch.zeros(512 * heads, SPACE_DIMENSIONS))
         energy = torch.cat([torch.full((w,), math.sqrt(total / len(widths) / w)) for w in widths])
         self.register_buffer("energy", energy, persistent=False)
@@ -72,7 +78,7 @@ class JointSpace(nn.Module):
             ProjectionHead(total, 2048, design.dropout) for _ in range(heads)
         )
         self.text_heads = nn.ModuleList(
-            ProjectionHead(384, 1024, 0.4 * design.dropout) for _ in range(heads)
+            ProjectionHead(design.sentence_width, 1024, 0.4 * design.dropout) for _ in range(heads)
         )
 
     def save_state(self) -> dict[str, Any]:
@@ -97,7 +103,7 @@ class JointSpace(nn.Module):
 
     def make_text_input(self, sentences: Tensor) -> Tensor:
         """Return centered sentence vectors, scaled to the size of the pictures' input."""
-        return (sentences - self.text_mean) * 20
+        return (sentences[..., : len(self.text_mean)].float() - self.text_mean) * 20
 
     def _apply_heads(self, heads: nn.ModuleList, x: Tensor) -> Tensor:
         return F.normalize(torch.cat([head(x) for head in heads], -1), dim=-1)
@@ -120,7 +126,7 @@ class JointSpace(nn.Module):
         used = features[:, : len(self.mean)].float()
         self.mean.copy_(used.mean(0))
         self.deviation.copy_(used.std(0) + 1e-3)
-        self.text_mean.copy_(sentences.mean(0))
+        self.text_mean.copy_(sentences[:, : len(self.text_mean)].float().mean(0))
 
     @torch.no_grad()
     def fit_reduction(self, features: Tensor, sentences: Tensor) -> None:
@@ -177,7 +183,8 @@ def train_head_pair(
             p, t = picture(space.make_picture_input(features)), text(words)
         scores = scale.exp().clamp(max=60) * p.float() @ t.float().T
         n = len(rows)
-        is_near = used[:n] @ used[n:].T > MAX_NEGATIVE_COSINE
+        first = used[:, :FIRST_SENTENCE_WIDTH]
+        is_near = first[:n] @ first[n:].T > MAX_NEGATIVE_COSINE
         wrong = scores[:, n:].masked_fill(is_near, -1e4)
         loss = contrastive_loss(scores[:, :n], rows, smoothing=0.05, wrong_scores=wrong)
         optimizer.zero_grad()

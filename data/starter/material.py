@@ -87,7 +87,7 @@ class HeldOutSet:
     pixels: Tensor  # as in Photos
     features: Tensor  # features of the teachers, half [pictures, features]
     tokens: Tensor  # [texts, MAX_TOKENS]
-    sentences: Tensor  # half [texts, 384], sentence vectors
+    sentences: Tensor  # half [texts, sum(SENTENCE_WIDTHS)]
     is_right: Tensor  # bool [texts, pictures]
 
     @classmethod
@@ -113,7 +113,7 @@ class TrainingMaterial:
     mixed_views: Views
     held_out_sets: dict[str, HeldOutSet]
     tokens: Tensor  # int16 [texts, MAX_TOKENS]
-    sentences: Tensor  # half [texts, 384], sentence vectors of MiniLM
+    sentences: Tensor  # half [texts, sum(SENTENCE_WIDTHS)]
     rows_by_text_kind: dict[str, Tensor]  # rows of tokens and sentences
     tokenizer: Tokenizer
 

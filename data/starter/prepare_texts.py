@@ -1,4 +1,4 @@
-"""First stage: collect the texts, train the tokenizer, and embed the texts with MiniLM."""
+"""First stage: collect the texts, train the tokenizer, and embed the texts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from photo_sets import Captions, Sources
 from progress import log_progress, save_atomically
 from sizes import TrainingSizes
 from student import MAX_TOKENS, tokenize_texts, train_tokenizer
-from teachers import embed_sentences
+from teachers import FIRST_SENTENCE_WIDTH, embed_sentences
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -32,7 +32,7 @@ class TrainingTexts:
     """All texts, with what the stages after this one need to know of them."""
 
     tokens: Tensor  # int16 [texts, MAX_TOKENS]
-    sentences: Tensor  # half [texts, 384], sentence vectors
+    sentences: Tensor  # half [texts, sum(SENTENCE_WIDTHS)]
     rows_by_kind: dict[str, list[int]]
     rows_by_caption: dict[str, int]  # of photos, scenes and held-back pictures
     class_vectors: Tensor  # [1000, 384], sentence vectors of ImageNet's class names
@@ -93,10 +93,10 @@ def prepare_texts(
     assert tokens.shape == (count, MAX_TOKENS)
     saved = {
         "tokens": tokens.to(torch.int16),
-        "sentences": vectors[:count].half().cpu(),
+        "sentences": vectors[:count].cpu(),
         "rows_by_kind": kinds,
         "rows_by_caption": rows_by_caption,
-        "class_vectors": vectors[count:].cpu(),
+        "class_vectors": vectors[count:, :FIRST_SENTENCE_WIDTH].float().cpu(),
     }
     save_atomically(saved, work / TEXTS_FILE)
     log_progress(count, "texts are embedded")

