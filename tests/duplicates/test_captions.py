@@ -75,7 +75,7 @@ def test_a_translucent_band_over_another_caption(opacity: float) -> None:
 
 
 def test_letters_as_bright_as_the_photo() -> None:
-    """Letters are told from a texture of their brightness by their color."""
+    """Letters and a texture have the same brightness, but different colors."""
     scene = near_duplicates.render_scene(near_duplicates.make_scene(1, 0.75))
     captioned = scene.copy()
     size = round(0.07 * scene.height)
