@@ -75,17 +75,7 @@ class PixelRenderer:
 
     def render_picture(self, image: Picture) -> Any:
         """Return a picture in the rendered form that vLLM's engine takes as input."""
-        example = self._example
-        kwargs, hashes = example["mm_kwargs"], example["mm_hashes"]
-        (item,) = kwargs["image"]
-        new = type(item)(
-            {PIXEL_VALUES_KEY: replace(item[PIXEL_VALUES_KEY], data=self._make_tensor(image))}
-        )
-        return {
-            **example,
-            "mm_kwargs": type(kwargs)({"image": [new]}),
-            "mm_hashes": type(hashes)({"image": [make_picture_id()]}),
-        }
+        return replace_pixels(self._example, self._make_tensor(image))
 
     def _make_tensor(self, image: Picture) -> Any:
         import torch
@@ -106,6 +96,18 @@ class PixelRenderer:
         return expected.shape == made.shape and bool(
             (expected - made).abs().max() < MAX_PIXEL_DIFFERENCE
         )
+
+
+def replace_pixels(rendered: Any, values: Any) -> Any:
+    """Return a rendered prompt with other pixel values, and a new name, for its only picture."""
+    kwargs, hashes = rendered["mm_kwargs"], rendered["mm_hashes"]
+    (item,) = kwargs["image"]
+    parts = dict(item) | {PIXEL_VALUES_KEY: replace(item[PIXEL_VALUES_KEY], data=values)}
+    return {
+        **rendered,
+        "mm_kwargs": type(kwargs)({"image": [type(item)(parts)]}),
+        "mm_hashes": type(hashes)({"image": [make_picture_id()]}),
+    }
 
 
 def make_noise_picture(width: int, height: int, seed: int = 0) -> Picture:

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from searchapp.engines.pixels import (
     MAX_PIXEL_DIFFERENCE,
     PIXEL_VALUES_KEY,
     make_noise_picture,
-    make_picture_id,
+    replace_pixels,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ class SizedRenderer:
     def __init__(self, render: Callable[[Picture], Any], layout: PictureLayout) -> None:
         """render: vLLM's renderer, for the same prompt."""
         self._render, self._layout = render, layout
-        # None for a size that is left to vLLM. A size that came once is in neither.
-        self._templates = OrderedDict[tuple[int, int], _Template | None]()
-        self._seen = OrderedDict[tuple[int, int], None]()
+        self._templates = OrderedDict[tuple[int, int], _Template | None]()  # None: vLLM renders it
+        self._seen = OrderedDict[tuple[int, int], None]()  # sizes that came once
         self._lock = threading.Lock()
 
     def render_picture(self, image: Picture) -> Any | None:
@@ -114,22 +113,14 @@ class SizedRenderer:
         import torch
 
         rendered = template.rendered
-        item = _get_item(rendered)
-        example = item[PIXEL_VALUES_KEY].data
+        example = _get_item(rendered)[PIXEL_VALUES_KEY].data
         values = self._layout(image).flatten(2)
         if template.scale is not None:
             values = values.to(torch.float32).mul_(template.scale).add_(template.shift)
         values = values.to(example.dtype)
         if missing := len(example) - len(values):  # Phi-3-vision adds tiles of zeros.
             values = torch.cat([values, values.new_zeros((missing, *values.shape[1:]))])
-        data = values.reshape(example.shape)
-        parts = dict(item) | {PIXEL_VALUES_KEY: replace(item[PIXEL_VALUES_KEY], data=data)}
-        kwargs, hashes = rendered["mm_kwargs"], rendered["mm_hashes"]
-        return {
-            **rendered,
-            "mm_kwargs": type(kwargs)({"image": [type(item)(parts)]}),
-            "mm_hashes": type(hashes)({"image": [make_picture_id()]}),
-        }
+        return replace_pixels(rendered, values.reshape(example.shape))
 
 
 def _is_same(ours: Any, theirs: Any) -> bool:
