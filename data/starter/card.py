@@ -1,6 +1,6 @@
 """Write the card of the second model: the template with counts from the material and figures.
 
-    python card.py MATERIAL [--skip-sets SET ...] [--results FILE] [--out README.md]
+    python card.py MATERIAL [--results FILE] [--out README.md]
 
 MATERIAL is described in photo_sets.py; credits.json.gz in it, if it is there, gives the credit of
 each photo. --results: a table that compare.py printed. Without --out, the card is printed.
@@ -190,15 +190,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("material", type=Path)
-    parser.add_argument("--skip-sets", nargs="*", default=[])
     parser.add_argument("--results", type=Path)
     parser.add_argument("--side", type=int, default=182, help="of the model's input, in pixels")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     results = arguments.results.read_text() if arguments.results else "(not measured yet)"
-    card = write_card(
-        Sources.read(arguments.material, arguments.skip_sets), results, arguments.side
-    )
+    card = write_card(Sources.read(arguments.material), results, arguments.side)
     if arguments.out:
         arguments.out.write_text(card)
     else:

@@ -17,15 +17,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Nobody recorded where these photos come from.
-LEFT_OUT_SETS = frozenset({"doduc"})
+# Nobody recorded where the photos of doduc come from, and most of ostax-nc name no license.
+LEFT_OUT_SETS = frozenset({"doduc", "ostax-nc"})
 # New sets with captions by people; the other new sets have names of classes, or no texts.
-CAPTIONED_SETS = frozenset({"bio", "ostax-by", "ostax-cc", "ostax-nc"})
+CAPTIONED_SETS = frozenset({"bio", "ostax-by", "ostax-cc"})
 HELD_BACK_ONE_IN = 10
 Captions = dict[str, tuple[str, ...]]  # captions by file
 
@@ -55,11 +54,10 @@ class Sources:
     more: dict[str, Any]  # more.json
     loose_captions: list[str]  # captions-only.json.gz
     left_out: frozenset[str]  # files that are not trained on
-    skipped_sets: frozenset[str]
 
     @classmethod
-    def read(cls, folder: Path, skipped_sets: Iterable[str] = ()) -> Sources:
-        """Read the JSON files of a material folder. skipped_sets: sets to leave out as well."""
+    def read(cls, folder: Path) -> Sources:
+        """Read the JSON files of a material folder."""
         left_out_file = folder / "left-out.json"
         return cls(
             folder=folder,
@@ -69,12 +67,11 @@ class Sources:
                 (folder / "captions-only.json.gz").read_bytes())),
             left_out=frozenset(json.loads(left_out_file.read_text())
                                if left_out_file.exists() else ()),
-            skipped_sets=LEFT_OUT_SETS | frozenset(skipped_sets),
         )  # fmt: skip
 
     def is_used(self, file: str) -> bool:
         """Return whether the set of a photo is used."""
-        return get_set_name(file) not in self.skipped_sets
+        return get_set_name(file) not in LEFT_OUT_SETS
 
     def is_trained_on(self, file: str) -> bool:
         """Return whether a photo is used for training."""

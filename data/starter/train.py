@@ -75,13 +75,13 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of the student's schedule, instead of minutes")
     parser.add_argument("--every", type=float, default=120, help="seconds between checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--skip-sets", nargs="*", default=[], help="new sets to leave out")
     parser.add_argument("--designs", nargs="+", choices=list(DESIGNS), default=list(DESIGNS))
     parser.add_argument("--begin", type=Path, help="model folder to begin the student with")
     parser.add_argument("--views", type=int, help="views of each photo")
     parser.add_argument("--mixed-views", type=int, help="views of mixed photos")
     parser.add_argument("--object-texts", type=int, help="texts about objects of WordNet and LVIS")
     parser.add_argument("--class-share", type=float, help="of pairs with names of classes")
+    parser.add_argument("--heads", type=int, help="pairs of heads of the joint space")
     parser.add_argument("--hard-negatives", type=float, help="share of the pairs, 0 to 0.5")
     parser.add_argument("--side", type=int, help="of the student's input: 182, 196 or 224")
     parser.add_argument("--coarse", action="store_true", help="teachers see one resolution only")
@@ -91,7 +91,9 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def make_sizes(arguments: argparse.Namespace) -> TrainingSizes:
     """Return the amounts, with the options of the command line."""
-    names = ("views", "mixed_views", "object_texts", "class_share", "hard_negatives", "side")
+    names = (
+        "views", "mixed_views", "object_texts", "heads", "class_share", "hard_negatives", "side",
+    )  # fmt: skip
     given = {name: getattr(arguments, name) for name in names}
     sizes = SMOKE_TEST_SIZES if arguments.smoke else TrainingSizes()
     if arguments.coarse:
@@ -103,7 +105,7 @@ def run_stages(arguments: argparse.Namespace) -> None:
     """Run one stage or all; a stage whose output exists does nothing."""
     sizes, work, seed = make_sizes(arguments), arguments.work, arguments.seed
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sources = Sources.read(arguments.material, arguments.skip_sets)
+    sources = Sources.read(arguments.material)
     budget = TimeBudget(arguments.minutes)
     stages = STAGES if arguments.stage == "all" else (arguments.stage,)
     work.mkdir(parents=True, exist_ok=True)
