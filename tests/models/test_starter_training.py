@@ -118,10 +118,7 @@ def test_near_copies_of_held_back_photos_are_left_out(
     monkeypatch.setattr(sys, "argv", ["near_copies.py", str(material)])
     scripts("near_copies").main()
     assert json.loads((material / "left-out.json").read_text()) == ["bio/copy.webp"]
-    assert (
-        "bio/copy.webp"
-        not in scripts("photo_sets").Sources.read(material).list_training_files()
-    )
+    assert "bio/copy.webp" not in scripts("photo_sets").Sources.read(material).list_training_files()
 
 
 def test_recall_counts_own_pictures_classes_and_twins(scripts: Callable[[str], Any]) -> None:
