@@ -20,7 +20,7 @@ from photo_sets import Captions, Sources
 from progress import log_progress, save_atomically
 from sizes import TrainingSizes
 from student import MAX_TOKENS, tokenize_texts, train_tokenizer
-from teachers import FIRST_SENTENCE_WIDTH, embed_sentences
+from teachers import embed_sentences
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -35,7 +35,6 @@ class TrainingTexts:
     sentences: Tensor  # half [texts, sum(SENTENCE_WIDTHS)]
     rows_by_kind: dict[str, list[int]]
     rows_by_caption: dict[str, int]  # of photos, scenes and held-back pictures
-    class_vectors: Tensor  # [1000, 384], sentence vectors of ImageNet's class names
     tokenizer: Tokenizer
 
     @classmethod
@@ -86,17 +85,15 @@ def prepare_texts(
         tokenizer = train_tokenizer([*known, *sources.first["phrases"]])
     tokenizer.save(str(work / TOKENIZER_FILE))
     log_progress(len(texts.texts), "texts; the tokenizer is ready")
-    labels = ["a photo of a " + label.split(",")[0] for label in sources.first["imagenet_labels"]]
-    vectors = embed_sentences(texts.texts + labels, sources.folder / "teachers", device)
+    vectors = embed_sentences(texts.texts, sources.folder / "teachers", device)
     count = len(texts.texts)
     tokens = tokenize_texts(tokenizer, texts.texts, torch.device("cpu"))
     assert tokens.shape == (count, MAX_TOKENS)
     saved = {
         "tokens": tokens.to(torch.int16),
-        "sentences": vectors[:count].cpu(),
+        "sentences": vectors.cpu(),
         "rows_by_kind": kinds,
         "rows_by_caption": rows_by_caption,
-        "class_vectors": vectors[count:, :FIRST_SENTENCE_WIDTH].float().cpu(),
     }
     save_atomically(saved, work / TEXTS_FILE)
     log_progress(count, "texts are embedded")

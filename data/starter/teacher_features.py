@@ -15,8 +15,10 @@ from teachers import (
     FEATURE_WIDTHS,
     FINE_SIDE_PX,
     FINE_WIDTHS,
+    FIRST_SENTENCE_WIDTH,
     TEACHER_SIDE_PX,
     ImageTeachers,
+    embed_sentences,
 )
 from torch import Tensor
 from views import Views, draw_view_recipes, render_views
@@ -94,6 +96,13 @@ class FeatureMaker:
         return torch.cat(parts).cpu()
 
 
+def embed_class_names(sources: Sources, device: torch.device) -> Tensor:
+    """Return the first sentence encoder's vectors of ImageNet's class names, [1000, 384]."""
+    names = ["a photo of a " + label.split(",")[0] for label in sources.first["imagenet_labels"]]
+    vectors = embed_sentences(names, sources.folder / "teachers", device)
+    return vectors[:, :FIRST_SENTENCE_WIDTH].float().to(device)
+
+
 @torch.no_grad()
 def make_features(
     sources: Sources,
@@ -101,7 +110,6 @@ def make_features(
     sizes: TrainingSizes,
     seed: int,
     device: torch.device,
-    class_vectors: Tensor,
     budget: TimeBudget,
     share: tuple[int, int] = (0, 1),
 ) -> None:
@@ -129,7 +137,7 @@ def make_features(
     pictures = Pictures.load(sources, sizes)
     maker = FeatureMaker(
         ImageTeachers(sources.folder / "teachers", device),
-        class_vectors.to(device),
+        embed_class_names(sources, device),
         is_fine=sizes.has_fine_features,
         batch=1024 if device.type == "cuda" else 32,
     )

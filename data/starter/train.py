@@ -2,7 +2,8 @@
 
     python train.py STAGE --material MATERIAL --work WORK [--minutes M] [options]
 
-The stages, in this order; each continues where an earlier call with the same options stopped:
+The stages, in this order; each continues where an earlier call with the same options stopped. The
+first two can run at the same time:
 
 texts      collect all texts, train the tokenizer, embed the texts with MiniLM and MPNet
 features   the picture teachers describe random views of all pictures
@@ -32,7 +33,7 @@ import torch
 from choose_space import DESIGNS, choose_space
 from material import load_material
 from photo_sets import Sources
-from prepare_texts import TrainingTexts, prepare_texts
+from prepare_texts import prepare_texts
 from progress import TimeBudget, log_progress
 from sizes import SMOKE_TEST_SIZES, TrainingSizes
 from teacher_features import make_features
@@ -113,9 +114,8 @@ def run_stages(arguments: argparse.Namespace) -> None:
         tokenizer = arguments.begin / "tokenizer.json" if arguments.begin else None
         prepare_texts(sources, work, sizes, seed, device, tokenizer)
     if "features" in stages:
-        vectors = TrainingTexts.load(work).class_vectors
         feature_budget = TimeBudget(min(arguments.minutes, arguments.feature_minutes))
-        make_features(sources, work, sizes, seed, device, vectors, feature_budget, arguments.share)
+        make_features(sources, work, sizes, seed, device, feature_budget, arguments.share)
     if not {"space", "student"} & set(stages):
         return
     material = load_material(sources, work, sizes, seed, device)
