@@ -102,6 +102,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.fixture(autouse=True)
+def normal_scheduling() -> Iterator[None]:
+    """Fail if a library makes this process a real-time one: it would starve all others."""
+    yield
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        pytest.fail("the test made this process a real-time process")
+
+
+@pytest.fixture(autouse=True)
 def no_library_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if a test uses the library of the user who runs it."""
 
