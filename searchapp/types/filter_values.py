@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import math
 import os
 import re
@@ -42,7 +43,7 @@ class DateBound(FilterValue):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a year, a month, a day, or a day with a time. Raises QueryError for other texts."""
-        if not re.fullmatch(cls.PATTERN, text):
+        if not re.fullmatch(cls.PATTERN, text) or not _is_in_calendar(text):
             raise QueryError(f"{text!r} is not a date. Write 2023, 2023-06 or 2023-06-17.")
         return cls(text)
 
@@ -70,6 +71,12 @@ class DateBound(FilterValue):
         return int(digits[:14].ljust(14, digit))
 
 
+def _is_in_calendar(text: str) -> bool:
+    """Return whether the month and the day of YYYY, YYYY-MM or YYYY-MM-DD exist."""
+    year, month, day = (*map(int, text[:10].split("-")), 1, 1)[:3]
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class RatingRange(FilterValue):
     """Range of ratings that a filter accepts: 1 to 5 stars; 0 is unrated, -1 is rejected."""
@@ -90,7 +97,10 @@ class RatingRange(FilterValue):
         if found is None:
             raise QueryError(f"{text!r} is not a rating. Write {cls.HELP}.")
         low = int(found[1])
-        return cls(low, MAX_STARS if found[2] == "+" else int(found[3] or low))
+        high = MAX_STARS if found[2] == "+" else int(found[3] or low)
+        if low > high:
+            raise QueryError(f"{text!r} has no ratings in it. Write {high}-{low}.")
+        return cls(low, high)
 
     def __str__(self) -> str:
         if self.low == self.high:

@@ -65,6 +65,11 @@ def test_filter_is_immutable_and_can_be_copied_with_changes() -> None:
         ("before", "2023-6", "is not a date"),
         ("after", "2023-06-17T", "is not a date"),
         ("before", "", "is not a date"),
+        ("after", "2023-13", "^'2023-13' is not a date"),
+        ("after", "2023-00", "is not a date"),
+        ("before", "2023-02-29", "is not a date"),
+        ("before", "2023-06-31T10:20", "is not a date"),
+        ("rating", "4-2", "^'4-2' has no ratings in it. Write 2-4.$"),
         ("rating", "6", "^'6' is not a rating. Write 4, 4\\+, 2-4, rejected or unrated.$"),
         ("rating", "-1", "is not a rating"),
         ("near", "48.85", "^'48.85' is not a place. Write LATITUDE,LONGITUDE,KM"),
@@ -84,6 +89,7 @@ def test_constructor_rejects_an_invalid_text(field: str, text: str, message: str
         ("2023", 20230000000000, 20239999999999),
         ("2023-06", 20230600000000, 20230699999999),
         ("2023-06-17", 20230617000000, 20230617999999),
+        ("2024-02-29", 20240229000000, 20240229999999),
         ("2023-06-17T10:20", 20230617102000, 20230617102099),
         ("2023-06-17T10:20:30:99", 20230617102030, 20230617102030),
     ],
@@ -96,7 +102,7 @@ def test_partial_date_covers_its_whole_period(text: str, earliest: int, latest: 
 @pytest.mark.parametrize(
     ("text", "low", "high", "canonical"),
     [
-        ("4", 4, 4, "4"), ("4+", 4, 5, "4+"), ("2-4", 2, 4, "2-4"), ("5-1", 5, 1, "5-1"),
+        ("4", 4, 4, "4"), ("4+", 4, 5, "4+"), ("2-4", 2, 4, "2-4"),
         ("2-5", 2, 5, "2+"), ("5+", 5, 5, "5"), ("0", 0, 0, "unrated"), ("0+", 0, 5, "0+"),
         (" Rejected ", -1, -1, "rejected"), ("UNRATED", 0, 0, "unrated"),
     ],
