@@ -250,6 +250,14 @@ class Library:
             yield from outcomes
 
     @raise_library_errors
+    def list_newest(self, options: SearchOptions = SearchOptions()) -> SearchResult:
+        """Return the pictures that match the filters, newest first, as hits with score 0.
+
+        No engine starts. Raises QueryError or LibraryError.
+        """
+        return self.reader.find_newest(options)
+
+    @raise_library_errors
     def find_saved(self, name: str, changes: Mapping[str, Any] = {}) -> SearchResult:
         """Run a saved search, whose name self.saved knows: see find().
 

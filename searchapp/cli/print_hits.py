@@ -18,16 +18,17 @@ from searchapp.types import (
 DATE_WIDTH = len("2023-06-17 12:00")
 
 
-def print_hits(hits: Sequence[Hit], *, with_dates: bool) -> None:
-    """Print a line for each hit: the date if requested, scores, path, and why it matches."""
+def print_hits(hits: Sequence[Hit], *, with_dates: bool, with_scores: bool = True) -> None:
+    """Print a line for each hit: date and score as requested, path, and why it matches."""
     for hit in hits:
         day_and_time = (hit.date or "undated")[:DATE_WIDTH].replace("T", " ")
         date = f"{day_and_time:<{DATE_WIDTH}}  " if with_dates else ""
+        score = f"{hit.score:.3f}  " if with_scores else ""
         also = f"  (and {len(hit.also)} more)" if hit.also else ""
         time = "" if hit.seconds is None else f" @ {format_clock(hit.seconds)}"
         why = "".join(f"  [{_format_match(match)}]" for match in hit.match if match.snippet)
         rerank = "" if hit.rerank_score is None else f"  [rerank: {hit.rerank_score:.3f}]"
-        print_line(f"{date}{hit.score:.3f}  {hit.path}{time}{also}{rerank}{why}")
+        print_line(f"{date}{score}{hit.path}{time}{also}{rerank}{why}")
 
 
 def _format_match(match: Match) -> str:

@@ -37,7 +37,7 @@ from searchapp.cli.terminal_protocol import PROTOCOLS
 from searchapp.errors import QueryError
 from searchapp.files.copy_hits import copy_hits, link_hits, local_file
 from searchapp.files.library_folder import resolve_library_folder
-from searchapp.server.answer_query import answer_query, answer_saved, load_saved
+from searchapp.server.answer_query import answer_query, answer_saved, list_newest, load_saved
 from searchapp.server.start_resident import ResidentConfig
 from searchapp.types import MAX_RERANKED_HITS, RERANKED_HITS, SearchOptions, format_count
 
@@ -189,6 +189,7 @@ def command(
 ) -> None:
     """Find the pictures nearest to TEXT, to --image, or to both together.
 
+    Without both, a filter such as --in or --rating lists the pictures that match, newest first.
     TEXT also finds words in file and folder names, titles, descriptions and keywords. A phrase in
     double quotes must occur there. Several texts and pictures are added, or subtracted, with their
     weights.
@@ -201,6 +202,7 @@ def command(
     searchapp query "a boat" --like red.jpg --like blue.jpg --unlike harbour.jpg
     searchapp query --preview "a red boat" --after 2021
     searchapp query --by text IMG_2201
+    searchapp query --rating 4+ --after 2021 -k 1000 --paths
     searchapp query -0 "two white sheep" | xargs -0 cp -t /tmp/sheep
     searchapp query --queries questions.txt --json > answers.jsonl
 
@@ -228,18 +230,23 @@ def command(
         )
         return
     if saved is None:
-        examples = question.build_examples()
-        query = question.build_query(can_be_empty=bool(examples))
-        options, title = SearchOptions(**arguments), format_title(query, examples)
-        answer = answer_query(
-            query, options, config, start_until_exit(choice), **answering, examples=examples
-        )
+        options, examples = SearchOptions(**arguments), question.build_examples()
+        is_list = question.is_empty and _can_list(options)
+        query = question.build_query(can_be_empty=is_list or bool(examples))
+        title = format_title(query, examples)
+        if is_list:
+            answer = list_newest(config.library_folder, options, print_note)
+        else:
+            answer = answer_query(
+                query, options, config, start_until_exit(choice), **answering, examples=examples
+            )
     else:
         if not question.is_empty:
             raise QueryError("--saved has a question of its own; leave out TEXT and pictures")
         search = load_saved(config.library_folder, saved, print_note)
         changes = _get_given_options(arguments)
         options, title = replace(search.options, **changes), search.name
+        is_list = not search.terms
         answer = answer_saved(search, changes, config, start_until_exit(choice), **answering)
     hits = answer.hits
     if html is not None:
@@ -263,8 +270,14 @@ def command(
     elif preview and print_preview(hits, preview):
         pass
     elif html is None:
-        print_hits(hits, with_dates=options.sort == "date")
+        print_hits(hits, with_dates=is_list or options.sort == "date", with_scores=not is_list)
     note_quality(answer, options)
+
+
+def _can_list(options: SearchOptions) -> bool:
+    """Return whether the options alone select pictures, and none of them needs a question."""
+    is_ranked = options.min_score is not None or options.rerank is not None
+    return options.base_filter.has_conditions and options.by == "both" and not is_ranked
 
 
 def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:

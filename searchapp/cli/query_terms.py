@@ -50,7 +50,10 @@ def build_query(
     if is_single and all(weight == 1 for _, weight in pictures):
         query = Query(text, pictures[0][0] if pictures else None, area)
         if query.modality is None:
-            raise QueryError('nothing to look for; give a text, --image FILE, or both: query "dog"')
+            raise QueryError(
+                'nothing to look for; give a text, --image FILE, or both: query "dog". A filter '
+                "alone, such as query --rating 4+, lists pictures."
+            )
         return query
     terms = [Term(Query(text))] if text and text.strip() else []
     for sign, part in [(1, texts), (-1, minus_texts)]:

@@ -24,7 +24,7 @@ from searchapp.errors import PictureError, QueryError, SearchAppError
 from searchapp.files import storage
 from searchapp.models import ModelSpec, select_collection
 from searchapp.search.good_match import JudgeCache, QueryKind
-from searchapp.search.hit_list import make_hit, sort_hits
+from searchapp.search.hit_list import sort_hits
 from searchapp.search.nearest_together import NearestQuestion, find_nearest_together
 from searchapp.search.ranking import Ranking, list_warnings, resolve_filter_folder
 from searchapp.types import (
@@ -274,7 +274,8 @@ class LibraryReader:
         image_ids = self.list_timeline(options.base_filter, collection.name).image_ids
         hits, end = list[Hit](), options.offset + options.count
         for start in range(0, len(image_ids), HIT_PAGE):
-            hits += self.read_hits(image_ids[start : start + HIT_PAGE])
+            page = image_ids[start : start + HIT_PAGE]
+            hits += self._ranking.list_hits(page, options.base_filter)
             if len(hits) >= end:
                 break
         warnings = () if image_ids else self.list_warnings(options.base_filter)
@@ -286,10 +287,7 @@ class LibraryReader:
 
         Images that the library does not have, and images without an existing file, are left out.
         """
-        located = self._catalog.find_images(list(image_ids))
-        known = (located[image_id] for image_id in image_ids if image_id in located)
-        hits = (make_hit(image, 0.0) for image in known)
-        return [hit for hit in hits if hit is not None]
+        return self._ranking.list_hits(image_ids, Filter())
 
     @raise_library_errors
     def read_text(self, image_id: int) -> list[TextLine] | None:

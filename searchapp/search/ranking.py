@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import or_
@@ -25,13 +25,14 @@ from searchapp.search.fusion import (
     iter_fused_pages,
 )
 from searchapp.search.good_match import JudgeCache, QueryKind
-from searchapp.search.hit_list import SCORE_DIGITS, HitList
+from searchapp.search.hit_list import SCORE_DIGITS, HitList, make_hit
 from searchapp.search.ranked_pages import RankedPage
 from searchapp.search.unknown_folder import explain_unknown_folder
 from searchapp.types import (
     AUTO_MIN_SCORE,
     Collection,
     Filter,
+    Hit,
     Match,
     SearchOptions,
     SearchResult,
@@ -124,9 +125,13 @@ class Ranking:
     ) -> SearchResult:
         """Return the hits whose texts contain the words: see LibraryReader.find_by_text."""
         selection = self.select(collection, options, None)
-        texts = find_text_matches(
-            self._catalog, collection, text, selection, MAX_TEXT_IMAGES, drop_frequent=False
-        )
+        # The filter comes first: an invalid one is an error even if no picture has the words.
+        if selection is not None and not len(selection.ids):
+            texts = TextMatches(text, (), {})
+        else:
+            texts = find_text_matches(
+                self._catalog, collection, text, selection, MAX_TEXT_IMAGES, drop_frequent=False
+            )
         matches = texts.list_scored()
         if options.min_score == AUTO_MIN_SCORE:
             matches = [match for match in matches if texts.is_good(match[0])]
@@ -143,7 +148,15 @@ class Ranking:
 
     def _locate_images(self, image_filter: Filter, ids: list[int]) -> dict[int, LocatedImage]:
         """Return images by embedding id; in each, the files that match the filter come first."""
-        located = self._catalog.locate_images(ids)
+        return self._put_matching_files_first(image_filter, self._catalog.locate_images(ids))
+
+    def _put_matching_files_first(
+        self, image_filter: Filter, located: dict[int, LocatedImage]
+    ) -> dict[int, LocatedImage]:
+        """Put the files first whose own metadata match the filter; the keys of located stay.
+
+        Does not compare the folders of the filter: see make_hit.
+        """
         image_ids = {image.video_id for image in located.values() if image.file_infos}
         if not image_ids or not image_filter.has_conditions:
             return located
@@ -153,6 +166,18 @@ class Ranking:
             files = sorted(image.files, key=lambda file: file.path not in own)
             located[id] = replace(image, files=tuple(files))
         return located
+
+    def list_hits(self, image_ids: Sequence[int], image_filter: Filter) -> list[Hit]:
+        """Return images as hits with score 0; in each, the files that match a filter come first.
+
+        Images that the library does not have, and images without an existing file, are left out.
+        """
+        wanted = resolve_filter_folder(image_filter)
+        located = self._put_matching_files_first(wanted, self._catalog.find_images([*image_ids]))
+        folders = [str(folder) for folder in list_values(wanted.folder)]
+        known = (located[image_id] for image_id in image_ids if image_id in located)
+        hits = (make_hit(image, 0.0, folders) for image in known)
+        return [hit for hit in hits if hit is not None]
 
     def select(
         self, collection: Collection, options: SearchOptions, text: TextQuery | None

@@ -67,6 +67,19 @@ def answer_query(
         return answerer.answer(request)
 
 
+def list_newest(
+    library: Path, options: SearchOptions, notify: Callable[[str], None]
+) -> SearchResult:
+    """Return the pictures that match the filters, newest first; only the catalog is read.
+
+    notify: called with a line of text before a slow step. Raises QueryError and LibraryError.
+    """
+    from searchapp.library import Library
+
+    with Library.open(library, tell=notify) as opened:
+        return opened.list_newest(options)
+
+
 def load_saved(library: Path, name: str, notify: Callable[[str], None]) -> SavedSearch:
     """Return a saved search by its name, from the resident process if it runs.
 

@@ -209,6 +209,8 @@ def test_info_models_and_failures(
     ("arguments", "code", "message"),
     [
         (["query"], 2, "nothing to look for"),
+        (["query", "--rating", "4+", "--min-score", "0.3"], 2, "nothing to look for"),
+        (["query", "--rating", "4+", "--by", "text"], 2, "nothing to look for"),
         (["query", "x", "-k", "0"], 2, "0 is not in the range"),
         (["query", "x"], 1, "no library at"),
         (["info"], 1, "no library at"),

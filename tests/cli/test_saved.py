@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from support.library import RunCommand
+from support.library import FakeEngines, RunCommand
 from support.sample_pictures import save_picture
 
 
@@ -34,6 +35,22 @@ def test_save_list_run_rename_and_remove(run: RunCommand, photos: Path) -> None:
     assert run("saved", "remove", "my reds").exit_code == 0
     result = run("saved")
     assert result.stdout == "" and "no saved searches" in result.stderr
+
+
+def test_filters_without_a_question_list_pictures(
+    run: RunCommand, photos: Path, fake_engines: FakeEngines
+) -> None:
+    """Dates stand in place of scores, also for a saved search; no engine starts."""
+    started_count = len(fake_engines.started_engines)
+    run("saved", "add", "pngs", "--format", "png")
+    for arguments in (("--format", "png"), ("--saved", "pngs")):
+        (line,) = run("query", *arguments).stdout.splitlines()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d  (.+)", line)[1] == f"{photos}/green.png"
+    (hit,) = json.loads(run("query", "--format", "png", "--json").stdout)
+    assert (hit["path"], hit["score"]) == (f"{photos}/green.png", 0)
+    assert len(run("query", "--in", photos, "-k", 2, "--paths").stdout.splitlines()) == 2
+    assert "no picture matches" in run("query", "--format", "gif").stderr
+    assert len(fake_engines.started_engines) == started_count
 
 
 def test_given_options_replace_saved_ones(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ from searchapp.types import (
     Term,
 )
 
+RATED_XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>
+"""
 TEXTS = {"after": "2021-06", "near": "48.85,2.35,5km", "rating": "4+"}
 
 
@@ -188,6 +193,22 @@ def test_filters_alone_list_the_newest_pictures(
     assert list_names(opened.find_saved("all", {"format": "png"})) == ["green.png"]
     assert "no file below" in opened.find_saved("all", {"folder": "/x"}).warnings[0]
     assert len(fake_engines.started_engines) == started_count
+
+
+def test_a_listed_picture_shows_the_file_that_matches_the_filter(
+    opened: Library, photos: Path, model: Path
+) -> None:
+    """Files with the same bytes are one hit; the filters say which of their paths is first."""
+    copy = photos / "copies" / "a.jpg"
+    copy.parent.mkdir()
+    shutil.copy(photos / "red.jpg", copy)
+    Path(f"{copy}.xmp").write_text(RATED_XMP)
+    index_folder(opened, photos, model)
+    for wanted in (SearchOptions(folder=copy.parent), SearchOptions(rating="5")):  # type: ignore[arg-type]
+        (hit,) = opened.list_newest(wanted).hits
+        assert (hit.path, hit.also) == (str(copy), (str(photos / "red.jpg"),))
+    (hit,) = opened.list_newest(SearchOptions(rating="unrated", where="path like '%red.jpg'")).hits  # type: ignore[arg-type]
+    assert hit.path == str(photos / "red.jpg")
 
 
 def test_backup_and_restore_carry_saved_searches(library: Library, tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ def test_a_search_by_text_starts_no_engine(library: Library, fake_engines: FakeE
     assert sorted(names(hits)) == [f"IMG_{n}" for n in range(2200, 2208)]
     assert find(library, "220", by="text", count=3, offset=6) == hits[6:]
     assert find(library, "nonsense", by="text") == []
+    for invalid in ({"where": "no_column = 1"}, {"place": "Atlantis"}):
+        with pytest.raises(QueryError, match=r"no such column|Atlantis"):
+            find(library, "nonsense", by="text", **invalid)
     assert len(fake_engines.started_engines) == started
     with pytest.raises(QueryError, match="too long for a search by text, which takes 500 char"):
         find(library, "red " * 200, by="text")
