@@ -83,7 +83,9 @@ def _add_hits(hits: Iterable[Hit], folder: Path, add: Callable[[str, Path], obje
 
 def _copy_file(path: str, target: Path) -> None:
     if not storage.is_url(path):
-        shutil.copy2(path, target)
+        with write_atomically(target) as temporary:
+            shutil.copyfile(path, temporary)
+        shutil.copystat(path, target)  # It can forbid writing, so it comes last.
         return
     with storage.open_file(path) as (file, state), write_atomically(target) as temporary:
         with temporary.open("wb") as copied:

@@ -1,5 +1,6 @@
 """A JPEG with its RAW file, and a Live Photo with its film: one picture with companions."""
 
+import errno
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from support.metadata_files import make_xmp
 from support.sample_pictures import make_picture, save_picture
 from support.video_files import write_video
 
+from searchapp.errors import FolderError
 from searchapp.files.companions import (
     Companion,
     can_have_companions,
@@ -290,6 +292,30 @@ def test_companions_that_differ_in_case_are_all_copied(tmp_path: Path) -> None:
     assert {copy.read_text() for copy in copies} == {"IMG_1.NEF", "img_1.NEF"}
     assert copy_hits([hit], tmp_path / "out") == 0
     assert sorted((tmp_path / "out").glob("*.NEF")) == copies
+
+
+def test_a_copy_that_fails_leaves_no_part(
+    opened: Library, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run would keep the part, and copy the picture to another name."""
+    index_folder(opened, photos, model)
+    hits = opened.list_newest(SearchOptions(format="png")).hits
+
+    def fill_disk(source: str, target: Path) -> None:
+        target.write_bytes(b"part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        for name in ("copyfile", "copy2"):
+            patched.setattr(shutil, name, fill_disk)
+        with pytest.raises(FolderError, match="No space left on device"):
+            copy_hits(hits, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    (photos / "green.png").chmod(0o444)
+    os.utime(photos / "green.png", (1e9, 1e9))
+    assert copy_hits(hits, tmp_path / "out") == 1
+    state = (tmp_path / "out" / "green.png").stat()
+    assert (state.st_mode & 0o777, state.st_mtime) == (0o444, 1e9)
 
 
 def test_prune_forgets_companions_with_their_pictures(
