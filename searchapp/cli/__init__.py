@@ -11,6 +11,12 @@ import click
 
 from searchapp import __version__
 from searchapp.cli.lazy_group import LazyGroup
+from searchapp.cli.standard_streams import (
+    discard_output,
+    flush_output,
+    is_output_error,
+    open_closed_streams,
+)
 from searchapp.errors import SearchAppError
 
 COMMANDS = {
@@ -124,12 +130,19 @@ def cli(library: Path | None) -> None:  # each command reads it from the context
 
 def main() -> None:
     """Run the command line; a SearchAppError becomes one message and an exit code."""
+    open_closed_streams()
     try:
         code = _run_command()
-        sys.stdout.flush()
-    except BrokenPipeError:  # The reader of stdout, such as `head`, has ended.
+        flush_output()
+    except OSError as error:
+        is_pipe = isinstance(error, BrokenPipeError)  # The reader, such as `head`, has ended.
+        if not is_pipe and not is_output_error(error):
+            raise
         code = 1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
+        if not is_pipe:
+            reason = f"{error.strerror or error}. Check the disk, or print to another place"
+            click.echo(f"searchapp: the output cannot be written: {reason}", err=True)
     # At exit, torch needs seconds and Ray's threads may crash; neither has anything to save.
     if sys.modules.keys() & {"torch", "ray"}:
         sys.stderr.flush()

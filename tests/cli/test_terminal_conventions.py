@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,6 +223,33 @@ def test_head_ends_a_list_quietly(tmp_path: Path, photos: Path, model: Path) -> 
         assert result.stdout.count(b"\n") == 1
         assert b"Traceback" not in first.stderr.read()
         first.wait(20)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="This system has no /dev/full.")
+@pytest.mark.parametrize("command", [["models", "--json"], ["docs"], ["completion", "bash"]])
+def test_an_output_that_cannot_be_written_is_one_line(
+    shell: dict[str, str], command: list[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            ["searchapp", *command], env=shell, stdout=full, stderr=-1, text=True,
+            check=False,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert re.fullmatch(r"searchapp: the output cannot be written: No space.*\n", result.stderr)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(
+    shell: dict[str, str], run: RunCommand, photos: Path, model: Path, closed: str
+) -> None:
+    """The numbers of closed streams are not given to files, so the library stays as it is."""
+    run("index", photos, "--model", model)
+    line = f"searchapp query --in '{photos}' --paths {closed}"
+    result = subprocess.run(["sh", "-c", line], env=shell, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert len(result.stdout.splitlines()) == (0 if " >&-" in f" {closed}" else 3)
+    assert run("check").exit_code == 0
 
 
 def test_ctrl_c_is_clean(tmp_path: Path, photos: Path, model: Path) -> None:
