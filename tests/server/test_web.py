@@ -410,6 +410,17 @@ def test_no_picture_matches_the_filters(tabs: BrowserTabs, site: str) -> None:
     expect_first(page, "blue.jpg")
 
 
+def test_no_picture_has_the_words(tabs: BrowserTabs, site: str) -> None:
+    """The page does not say that the library is empty, and offers to search in pictures."""
+    page = tabs.open_page(f"{site}/?q=cyan&by=text", "phone")
+    expect(page.get_by_role("heading", name="No results")).to_be_visible()
+    expect(page.get_by_text("searchapp index ~/Pictures")).to_be_hidden()
+    by_width, sort_width = (page.locator(id).bounding_box()["width"] for id in ("#by", "#sort"))
+    assert abs(by_width - sort_width) < 2
+    page.get_by_role("button", name="Search in pictures, too").click()
+    expect(locate_tiles(page).first).to_be_visible()
+
+
 def test_url_restores_the_page(page: Any, tabs: BrowserTabs, site: str) -> None:
     """The URL has query, filters, minimum score and the open picture."""
     type_query(page, "blue")

@@ -139,7 +139,7 @@ function drawAnswer({ scroll = null } = {}) {
   if (shownCount) hideNotice();
   else if (answer.hits.length) showLowScores(state);
   else if (activeFilters(state).length) showNoMatch();
-  else showEmptyLibrary();
+  else showNoResults(state);
   showModel(makeResultsModel(sorted, answer, state, makeUrl, toggleRest), { scroll });
   redrawScrubber();
   drawMore(hasMore);
@@ -163,6 +163,14 @@ function showLowScores({ min }) {
     title: text("no_results"),
     text: text("no_results_text", formatScore(min), formatScore(answer.hits[0].score)),
     actions: [[text("show_all"), () => changeState({ min: null })]],
+  });
+}
+
+function showNoResults({ by }) {
+  showNotice("empty", {
+    title: text("no_results"),
+    text: text("no_results_words"),
+    actions: by === "text" ? [[text("search_pictures_too"), () => changeState({ by: "" })]] : [],
   });
 }
 

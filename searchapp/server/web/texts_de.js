@@ -165,6 +165,8 @@ export const GERMAN = {
   no_results: "Keine Ergebnisse",
   no_results_text: (least, best) =>
     `Kein Bild hat eine Ähnlichkeit ab ${least}. Die höchste ist ${best}.`,
+  no_results_words: "Kein Bild passt zur Frage. Versuchen Sie andere Wörter.",
+  search_pictures_too: "Auch in Bildern suchen",
   show_all: "Alle Ergebnisse zeigen",
   problem: "Etwas ist schiefgegangen",
   back: "Zurück",

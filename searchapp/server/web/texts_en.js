@@ -165,6 +165,8 @@ export const ENGLISH = {
   no_results: "No results",
   no_results_text: (least, best) =>
     `No picture has a score of ${least} or more. The best score is ${best}.`,
+  no_results_words: "No picture matches the question. Try other words.",
+  search_pictures_too: "Search in pictures, too",
   show_all: "Show all results",
   problem: "Something went wrong",
   back: "Back",
