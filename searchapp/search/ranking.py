@@ -153,11 +153,15 @@ class Ranking:
     def _put_matching_files_first(
         self, image_filter: Filter, located: dict[int, LocatedImage]
     ) -> dict[int, LocatedImage]:
-        """Put the files first whose own metadata match the filter; the keys of located stay.
+        """Put the files first that match the filter; the keys of located stay.
 
         Does not compare the folders of the filter: see make_hit.
         """
-        image_ids = {image.video_id for image in located.values() if image.file_infos}
+        image_ids = {
+            image.video_id
+            for image in located.values()
+            if image.file_infos or (image_filter.where is not None and len(image.files) > 1)
+        }
         if not image_ids or not image_filter.has_conditions:
             return located
         matching = self._catalog.filters.find_matching_paths(image_filter, image_ids)

@@ -47,7 +47,7 @@ def distance_km(
 
 RATING_SQL = {
     "4+": "between 4 and 5", "3": "= 3", "2-4": "between 2 and 4", "rejected": "= -1",
-    "unrated": "= 0", "0+": "between 0 and 5", "5-1": "between 5 and 1",
+    "unrated": "= 0", "0+": "between 0 and 5", "1-3": "between 1 and 3",
 }  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def find_ids_by_sql(catalog: Catalog, image_filter: Filter) -> list[int]:
         area = image_filter.area
         combine = "and" if area.west <= area.east else "or"
         where.append(
-            f"latitude between {area.south} and {area.north}"
-            f" and (longitude >= {area.west} {combine} longitude <= {area.east})"
+            f"round(latitude, 6) between {area.south} and {area.north} and"
+            f" (round(longitude, 6) >= {area.west} {combine} round(longitude, 6) <= {area.east})"
         )
     if image_filter.where is not None:
         where.append(f"({image_filter.where})")

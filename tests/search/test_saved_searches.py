@@ -207,8 +207,14 @@ def test_a_listed_picture_shows_the_file_that_matches_the_filter(
     for wanted in (SearchOptions(folder=copy.parent), SearchOptions(rating="5")):  # type: ignore[arg-type]
         (hit,) = opened.list_newest(wanted).hits
         assert (hit.path, hit.also) == (str(copy), (str(photos / "red.jpg"),))
-    (hit,) = opened.list_newest(SearchOptions(rating="unrated", where="path like '%red.jpg'")).hits  # type: ignore[arg-type]
-    assert hit.path == str(photos / "red.jpg")
+    shutil.copy(photos / "green.png", photos / os.fsdecode(b"a\xff.png"))
+    shutil.copy(photos / "green.png", photos / "z\u00e9.png")
+    index_folder(opened, photos, model)
+    for name in ("red.jpg", "copies/a.jpg", "green.png", "z\u00e9.png"):
+        wanted = SearchOptions(where=f"path like '%/{name}'")
+        (hit,) = opened.list_newest(wanted).hits
+        assert hit.path == str(photos / name)
+        assert opened.search(Query("red"), wanted)[0].path == hit.path
 
 
 def test_backup_and_restore_carry_saved_searches(library: Library, tmp_path: Path) -> None:

@@ -63,20 +63,31 @@ class FilterMatcher:
     def find_matching_paths(
         self, image_filter: Filter, image_ids: Iterable[int]
     ) -> dict[int, set[str]]:
-        """Return the files that match a filter, for images whose files have different metadata.
+        """Return the files that match a filter, for images whose files may differ in that.
 
-        Other images are left out: all their files match, except for the conditions on paths.
+        These are images whose files have metadata of their own and, with an SQL condition, all
+        images. Other images are left out: all their files match, except for the folders.
         """
         with self._db.atomic():
             self._catch_up(None)
             masks = [mask for _, mask in self._build_masks(image_filter)[0]]
             matching: dict[int, set[str]] = {}
+            wanted = [*image_ids]
+            where_paths = None
+            if image_filter.where is not None:
+                where_paths = where_condition.find_paths(
+                    self._catalog_file, image_filter.where, wanted
+                )
             for image_id, path, metadata_id in self._db.execute(
-                "select image_id, path, metadata_id from file_metadata"
-                " where image_id in (select value from json_each(?))",
-                (json.dumps([*image_ids]),),
+                "select f.image_id, f.path, m.metadata_id from files f"
+                " left join file_metadata m on m.path = f.path"
+                " where f.image_id in (select value from json_each(?))",
+                (json.dumps(wanted),),
             ):
-                if all(mask[metadata_id] for mask in masks):
+                if metadata_id is None and where_paths is None:
+                    continue
+                is_match = metadata_id is None or all(mask[metadata_id] for mask in masks)
+                if is_match and (where_paths is None or path in where_paths):
                     matching.setdefault(image_id, set()).add(decode_path(path))
             return matching
 
@@ -211,14 +222,18 @@ class FilterMatcher:
         if condition in self._cache:
             cached: Mask = self._cache[condition]
             return cached, True
-        (file,) = self._db.execute(
-            "select file from pragma_database_list where name = 'main'"
-        ).fetchone()
-        found = where_condition.find_image_ids(Path(file), condition)
+        found = where_condition.find_image_ids(self._catalog_file, condition)
         mask = self._mask_images(found.image_ids)
         if found.is_repeatable:
             self._cache_result(condition, mask)
         return mask, found.is_repeatable
+
+    @property
+    def _catalog_file(self) -> Path:
+        (file,) = self._db.execute(
+            "select file from pragma_database_list where name = 'main'"
+        ).fetchone()
+        return Path(file)
 
     def _mask_images(self, image_ids: Ids) -> Mask:
         mask = np.zeros(self._columns.images.last_id + 1, np.bool_)

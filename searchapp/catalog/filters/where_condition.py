@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from searchapp.catalog.connection import connect
 from searchapp.errors import QueryError
 from searchapp.files.text_form import normalize_text
 
+Result = TypeVar("Result")
 PHOTOS_COLUMNS = (
     "path", "folder", "format", "width", "height", "megapixels", "taken_at", "date", "date_from",
     "camera", "lens", "latitude", "longitude", "rating", "title", "description", "keywords", "size",
@@ -85,7 +88,28 @@ def find_image_ids(file: Path, condition: str) -> WhereResult:
     Raises QueryError if the condition is not an SQL expression or exceeds TIMEOUT_S. The
     condition may read only the columns of photos, and call only ALLOWED_FUNCTIONS.
     """
-    evaluation = _Evaluation(file, condition)
+
+    def read_ids(rows: Iterator[tuple[int, str]]) -> NDArray[np.int64]:
+        return np.fromiter((metadata_id for metadata_id, _ in rows), dtype=np.int64)
+
+    evaluation = _Evaluation(file, condition, read_ids)
+    return WhereResult(_wait_for(evaluation), evaluation.is_repeatable)
+
+
+def find_paths(file: Path, condition: str, image_ids: Collection[int]) -> set[str]:
+    """Return the paths of images, as the catalog stores them, for which a condition is true.
+
+    Raises QueryError as find_image_ids() does.
+    """
+
+    def read_paths(rows: Iterator[tuple[int, str]]) -> set[str]:
+        return {path for _, path in rows}
+
+    return _wait_for(_Evaluation(file, condition, read_paths, image_ids))
+
+
+def _wait_for(evaluation: _Evaluation[Result]) -> Result:
+    """Run an evaluation, and return its result. Raises QueryError as find_image_ids() does."""
     evaluation.start()
     try:
         evaluation.join(TIMEOUT_S)
@@ -107,19 +131,31 @@ def find_image_ids(file: Path, condition: str) -> WhereResult:
     raise QueryError(f"--where: {_explain_error(error)}. {_describe_columns()}") from error
 
 
-class _Evaluation(threading.Thread):
+class _Evaluation(threading.Thread, Generic[Result]):
     """Evaluate a condition in a thread, so that its caller can stop waiting at any time.
 
     SQLite looks for an interrupt only between rows, and one row can call hundreds of slow
     functions. So a cancelled thread can outlive its caller.
     """
 
-    def __init__(self, file: Path, condition: str) -> None:
-        """Prepare to evaluate a condition on the view photos of a catalog file."""
+    def __init__(
+        self,
+        file: Path,
+        condition: str,
+        read: Callable[[Iterator[tuple[int, str]]], Result],
+        image_ids: Collection[int] | None = None,
+    ) -> None:
+        """Prepare to evaluate a condition on the view photos of a catalog file.
+
+        read: makes the result of the metadata id and the path of each file for which the condition
+        is true. image_ids: only files of these images are compared; None: all files.
+        """
         super().__init__(name="where", daemon=True)  # The process may exit before the thread ends.
-        self.result: WhereResult | None = None
+        self.result: Result | None = None
         self.error: Exception | None = None
+        self.is_repeatable = False  # as in WhereResult
         self._file, self._condition = file, condition
+        self._read, self._image_ids = read, image_ids
         self._cancelled = threading.Event()
         self._lock = threading.Lock()  # A closed connection cannot be interrupted.
         self._connection: sqlite3.Connection | None = None
@@ -138,14 +174,16 @@ class _Evaluation(threading.Thread):
         except Exception as error:  # find_image_ids raises it in the thread of the caller.
             self.error = error
 
-    def _evaluate(self) -> WhereResult:
+    def _evaluate(self) -> Result:
         connection = connect(self._file)
         with self._lock:
             self._connection = connection
         try:
             condition = normalize_text(self._condition)
             # An ASCII text has one normal form.
-            _cover_view(connection, has_normal_texts=not condition.isascii())
+            _cover_view(
+                connection, has_normal_texts=not condition.isascii(), image_ids=self._image_ids
+            )
             connection.execute("pragma query_only = on")
             for limit, maximum in SQLITE_LIMITS.items():
                 connection.setlimit(limit, maximum)
@@ -156,22 +194,30 @@ class _Evaluation(threading.Thread):
             # An expression is valid with and without parentheses. An injection that closes our
             # parenthesis, or ends in a comment, is invalid in one of the two statements.
             connection.execute(f"explain select 1 from photos where {condition}\n").close()
-            rows = connection.execute(f"select metadata_id from photos where (\n{condition}\n)")
-            image_ids = np.fromiter((row[0] for row in rows), dtype=np.int64)
+            rows = connection.execute(
+                f"select metadata_id, stored_path from photos where (\n{condition}\n)"
+            )
+            result = self._read(rows)
             if VIEW_FUNCTION not in condition.casefold():
                 called_functions.discard(VIEW_FUNCTION)  # Only the view called it.
-            return WhereResult(image_ids, called_functions.isdisjoint(TIME_FUNCTIONS))
+            self.is_repeatable = called_functions.isdisjoint(TIME_FUNCTIONS)
+            return result
         finally:
             with self._lock:
                 self._connection = None
             connection.close()
 
 
-def _cover_view(connection: sqlite3.Connection, *, has_normal_texts: bool) -> None:
-    """Cover the view photos with a temporary view, which also has the column metadata_id.
+def _cover_view(
+    connection: sqlite3.Connection, *, has_normal_texts: bool, image_ids: Collection[int] | None
+) -> None:
+    """Cover the view photos with a temporary view, which adds metadata_id and stored_path.
 
     has_normal_texts: whether the texts of the temporary view have the Unicode form NFC.
+    image_ids: the temporary view has only files of these images; None: all files.
     """
+    ids = None if image_ids is None else ", ".join(map(str, map(int, image_ids)))
+    limit = "" if ids is None else f" where p.image_id in ({ids})"
     connection.create_function(
         NORMALIZE_FUNCTION, 1,
         lambda value: normalize_text(value) if isinstance(value, str) else value,
@@ -184,8 +230,8 @@ def _cover_view(connection: sqlite3.Connection, *, has_normal_texts: bool) -> No
     )
     connection.execute(
         f"create temp view photos as select {', '.join(columns)}, coalesce((select m.metadata_id"
-        " from file_metadata m where m.path = p.path), p.image_id) as metadata_id"
-        " from main.photos p"
+        " from file_metadata m where m.path = p.path), p.image_id) as metadata_id,"
+        f" p.path as stored_path from main.photos p{limit}"
     )
 
 
