@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from contextlib import suppress
 
 import click
@@ -33,6 +32,8 @@ def open_closed_streams() -> None:
 
 def is_output_error(error: OSError) -> bool:
     """Return whether an error comes from writing the output of a command, not from its work."""
+    import traceback  # Commands that write all their output do not need it.
+
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_code in (click.echo.__code__, flush_output.__code__)
 
