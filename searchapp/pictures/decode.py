@@ -17,6 +17,7 @@ from searchapp.files import storage
 from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
+    gray_samples,
     icc,
     jxl,
     limits,
@@ -218,6 +219,7 @@ def open_picture(data: bytes, max_megapixels: float) -> Picture:
     image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
     limits.check_limits(image, data, max_megapixels)
     nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+    gray_samples.note_gray_samples(image)
     return image
 
 
