@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-QUARTER_HOUR = timedelta(minutes=15)
+# UTC offsets of places in hours, those of the tz database since 1970 that are no whole hours.
+PARTIAL_OFFSETS = (-9.5, -4.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 7.5, 8.5, 8.75, 9.5, 10.5,
+                   11.5, 12.75, 13.75)  # fmt: skip
+PLACE_OFFSETS = tuple(timedelta(hours=hours) for hours in (*range(-12, 15), *PARTIAL_OFFSETS))
 MAX_GPS_DELAY = timedelta(minutes=3)  # between the last GPS fix and the picture
 PLAUSIBLE_YEARS = range(1800, 2200)  # Cameras with a wrong clock write years outside this range.
 MAX_UTC_OFFSET = timedelta(hours=14)
@@ -160,7 +163,7 @@ def _add_time(date: PartialDate, found: re.Match[str], fraction: str) -> Partial
 def add_gps_offset(date: PartialDate | None, gps_time: PartialDate | None) -> PartialDate | None:
     """Return a local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
 
-    The difference between the two times must be a multiple of 15 minutes, with a tolerance of
+    The difference between the two times must be the offset of a place, with a tolerance of
     MAX_GPS_DELAY. A date with an offset stays as it is.
     """
     if date is None or date.offset is not None or date.precision < MINUTE:
@@ -168,8 +171,8 @@ def add_gps_offset(date: PartialDate | None, gps_time: PartialDate | None) -> Pa
     if gps_time is None or gps_time.offset or gps_time.precision < MINUTE:
         return date
     difference = date.local - gps_time.local
-    offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
-    if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= MAX_UTC_OFFSET:
+    offset = min(PLACE_OFFSETS, key=lambda offset: abs(difference - offset))
+    if abs(difference - offset) <= MAX_GPS_DELAY:
         return replace(date, offset=offset)
     return date
 
