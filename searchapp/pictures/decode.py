@@ -19,6 +19,7 @@ from searchapp.pictures import (
     color,
     gray_samples,
     icc,
+    jpeg_end,
     jxl,
     limits,
     metadata,
@@ -202,6 +203,8 @@ def _decode_data(
         reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         loaded = load_reduced(image, (width, height), data, jpegs)
+        if image.format in ("JPEG", "MPO"):
+            jpeg_end.check_last_blocks(loaded, data, max_megapixels)
         info = replace(_extract_info(image), width=width, height=height)
         upright = orientation.rotate_upright(loaded)
     # Compare with the result, because some openers rotate a picture themselves.
