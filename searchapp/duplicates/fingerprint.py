@@ -32,7 +32,7 @@ Bytes = NDArray[np.uint8]
 Hashes = NDArray[np.uint64]
 SmallImages = NDArray[np.float32]
 
-FINGERPRINT_VERSION = 2  # stored with each fingerprint; others are computed again
+FINGERPRINT_VERSION = 3  # stored with each fingerprint; others are computed again
 # Stored after the small copy: number of frames; then, of a picture with a border, the box of its
 # content and a small copy of the content.
 TRAILER = struct.Struct("<I")

@@ -18,7 +18,8 @@ PICTURE_SUFFIXES_BY_RANK = (".jpg", ".jpeg", ".heic", ".heif", ".hif")
 # Apple stores an edited picture as IMG_E1234.JPG, and its adjustments as IMG_1234.AAE or
 # IMG_O1234.AAE, beside the original IMG_1234.HEIC. Screenshots are PNG files.
 EDITED_SUFFIXES_BY_RANK = (*PICTURE_SUFFIXES_BY_RANK, ".png")
-EDIT_PATTERN = re.compile(r"(img_)[eo](\d{4,})", re.IGNORECASE)
+# Copies have a number behind it, such as IMG_E1234 (1).JPG or IMG_E1234 2.JPG.
+EDIT_PATTERN = re.compile(r"(img_)[eo](\d{4,}(?: ?\(\d+\)| \d+)?)", re.IGNORECASE)
 FILM_SUFFIX = ".mov"
 MAX_FILM_BYTES = 20 << 20  # the 3-second film of a Live Photo is smaller; larger is a video
 

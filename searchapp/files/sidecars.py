@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,11 +20,17 @@ TAKEOUT_CUT_LENGTHS = range(44, 48)
 MIN_CUT_TITLE_CHARS = 42  # that the name of a picture keeps if it is cut, without its suffix
 NUMBER_PATTERN = re.compile(r"(.*)(\(\d+\))")
 # Google Photos appends one of these, in the language of the user, to the name of an edited copy.
-EDITED_ENDINGS = (
+EDITED_WORDS = (
     "-edited", "-bearbeitet", "-modifi\u00e9", "-editado", "-editada", "-modificato", "-bewerkt",
     "-edytowane", "-redigerad", "-redigeret", "-redigert", "-upraveno", "-\u7de8\u96c6\u6e08\u307f",
     "-effects", "-collage", "-mix", "-smile",
 )  # fmt: skip
+# macOS stores names in the form NFD.
+EDITED_ENDINGS = tuple(
+    dict.fromkeys(
+        unicodedata.normalize(form, word) for word in EDITED_WORDS for form in ("NFC", "NFD")
+    )
+)
 PICTURE_SUFFIX_PATTERN = re.compile(r".+\.[A-Za-z0-9]{2,4}")
 
 
@@ -77,14 +84,18 @@ def _can_be_title(stem: str, title: str) -> bool:
 
 def _list_titles(name: str) -> list[tuple[str, str]]:
     """Return the titles that a picture's file can have in Google Photos, each with its number."""
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 (speed)
-    stem, number = _split_number(stem)
-    stems = [stem]
-    stems += [stem[: -len(ending)] for ending in EDITED_ENDINGS if stem.endswith(ending)]
-    titles = [(f"{each}{suffix}", number) for each in stems if each]
+    whole_stem, suffix = os.path.splitext(name)  # noqa: PTH122 (speed)
+    stem, number = _split_number(whole_stem)
+    numbered = [(stem, number)]
+    for ending in EDITED_ENDINGS:
+        if stem.endswith(ending):
+            original = stem[: -len(ending)]
+            numbered.append((original, number))
+            if not number:  # IMG_1(1)-edited.jpg, of IMG_1.jpg(1).json
+                numbered.append(_split_number(original))
     if number:
-        titles.append((name, ""))
-    return titles
+        numbered.append((whole_stem, ""))
+    return [(f"{each}{suffix}", its_number) for each, its_number in numbered if each]
 
 
 def _split_number(stem: str) -> tuple[str, str]:
@@ -144,6 +155,8 @@ def list_picture_candidates(sidecar: str) -> Candidates:
     title_stem, title_suffix = os.path.splitext(_strip_ending(stem))  # noqa: PTH122 (speed)
     endings = ("", *EDITED_ENDINGS)
     names = [base, *(f"{title_stem}{ending}{number}{title_suffix}" for ending in endings)]
+    if number:
+        names += [f"{title_stem}{number}{ending}{title_suffix}" for ending in EDITED_ENDINGS]
     prefixes = []
     if len(stem) in TAKEOUT_CUT_LENGTHS:
         lengths = range(MIN_CUT_TITLE_CHARS, len(stem))
@@ -165,5 +178,6 @@ def make_title_key(name: str) -> str:
         stem = os.path.splitext(_strip_ending(_split_number(stem)[0]))[0]  # noqa: PTH122 (speed)
     stem, _ = _split_number(stem)
     for ending in EDITED_ENDINGS:
-        stem = stem.removesuffix(ending)
+        if stem.endswith(ending):
+            stem, _ = _split_number(stem.removesuffix(ending))
     return stem[:MIN_CUT_TITLE_CHARS]

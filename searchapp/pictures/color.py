@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchapp.pictures import hdr, icc, nclx, transparency
+from searchapp.pictures import gray_samples, hdr, icc, nclx, transparency
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -28,6 +28,7 @@ def convert_to_rgb(image: Picture, needed_side: int | None = None) -> Picture:
     """
     if image.mode == "RGB" and not {"transparency", *COLOR_KEYS} & image.info.keys():
         return image
+    image = gray_samples.scale_gray_samples(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         exact = icc.convert_to_srgb(image) if image.mode.startswith("I;16") else None
         return exact or _convert_opaque(_scale_to_8_bits(image))

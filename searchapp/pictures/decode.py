@@ -17,7 +17,9 @@ from searchapp.files import storage
 from searchapp.files.file_state import make_outdated_error
 from searchapp.pictures import (
     color,
+    gray_samples,
     icc,
+    jpeg_end,
     jxl,
     limits,
     metadata,
@@ -103,6 +105,7 @@ def read_picture_info(path: str, size: int, mtime_ns: int) -> PictureInfo | None
             source = io.BytesIO(metadata.strip_png_pixels(file)) if is_png else file
             with _load_pillow().open(source, formats=FORMATS) as image:
                 nclx.note_color_code(image, nclx.read_head(image, source))
+                metadata.note_unread_blocks(image, source)
                 return _extract_info(image)
     except PictureError:
         raise
@@ -200,6 +203,8 @@ def _decode_data(
         reduce_decoded_size(image, choose_size)
         # Before getexif(), which loads a PNG as well: only the first load() of a PNG raises.
         loaded = load_reduced(image, (width, height), data, jpegs)
+        if image.format in ("JPEG", "MPO"):
+            jpeg_end.check_last_blocks(loaded, data, max_megapixels)
         info = replace(_extract_info(image), width=width, height=height)
         upright = orientation.rotate_upright(loaded)
     # Compare with the result, because some openers rotate a picture themselves.
@@ -215,9 +220,12 @@ def open_picture(data: bytes, max_megapixels: float) -> Picture:
     if is_jxl := jxl.is_jxl(data):
         jxl.check_size(data, max_megapixels)
     formats = ("JXL",) if is_jxl else FORMATS
-    image: Picture = _load_pillow().open(io.BytesIO(data), formats=formats)
+    file = io.BytesIO(data)
+    image: Picture = _load_pillow().open(file, formats=formats)
     limits.check_limits(image, data, max_megapixels)
     nclx.note_color_code(image, data[: nclx.MAX_META_BYTES])
+    gray_samples.note_gray_samples(image)
+    metadata.note_unread_blocks(image, file)
     return image
 
 

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from searchapp.pictures import color, decode, icc, nclx, orientation, raw
+from searchapp.pictures import (
+    color,
+    decode,
+    gray_samples,
+    icc,
+    nclx,
+    orientation,
+    raw,
+    sample_bits,
+    wide_tiff,
+)
 from searchapp.pictures.decoder_errors import call_decoder, describe_decoder_errors
 from searchapp.pictures.jpeg_decoder import reduce_decoded_size
 
@@ -86,7 +96,8 @@ def _decode_frames(
 def hash_frames(data: bytes, max_megapixels: float) -> str:
     """Return the SHA-256 of all that a picture shows, in hexadecimal. Raises PictureError.
 
-    It covers sizes, pixels, alpha, color space and durations of all frames.
+    It covers sizes, pixels, alpha, color space and durations of all frames. Pictures with more bits
+    per sample than Pillow decodes are hashed with all bytes of the file.
     """
 
     def hash(complete: bytes) -> str:
@@ -98,11 +109,16 @@ def hash_frames(data: bytes, max_megapixels: float) -> str:
         with decode.open_picture(complete, max_megapixels) as image:
             count = _count_frames(image)
             digest.update(f"{count} ".encode())
+            if complete is not data and wide_tiff.is_tiff(data):
+                digest.update(data)
             for number in range(count):
                 image.seek(number)
+                if sample_bits.loses_bits(image, complete):
+                    digest.update(complete)
                 image.load()
                 duration = round((image.info.get("duration") or 0) / DURATION_STEP_MS)
-                space = f"{icc.identify_profile(image)} {image.info.get(nclx.INFO_KEY, '')}"
+                notes = [image.info.get(key, "") for key in (nclx.INFO_KEY, gray_samples.INFO_KEY)]
+                space = " ".join(map(str, (icc.identify_profile(image), *notes)))
                 digest.update(f"{space} {duration if count > 1 else 0} ".encode())
                 _hash_pixels(digest, orientation.rotate_upright(image))
         return digest.hexdigest()

@@ -23,6 +23,9 @@ from searchapp.pictures.jpeg_segments import (
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
+# libjpeg shows blocks that are missing before the end marker in the middle of the scale.
+MISSING_LEVELS = (127, 128)
+CORNER_PX = 2  # at the smallest scale, 1/8, two blocks of 8 pixels
 PROGRESSIVE_FRAMES = (0xC2, 0xC6, 0xCA, 0xCE)
 PROBE_BYTES = 512
 COEFFICIENTS = 64  # of a block
@@ -73,6 +76,22 @@ def complete_jpeg(data: bytes, max_megapixels: float) -> bytes | None:
             "missing"
         )
     return completed if scans.has_all_coefficients else None
+
+
+def check_last_blocks(image: Picture, data: bytes, max_megapixels: float) -> None:
+    """Raise PictureError if a decoded JPEG lacks its last blocks, although it has an end marker.
+
+    Tools that repair cut files append the marker. Decoders only warn, so the picture is decoded
+    once more if its last corner is gray. Progressive JPEGs lose detail instead, and pass.
+    """
+    width, height = image.size
+    corner = image.crop((max(0, width - CORNER_PX), max(0, height - CORNER_PX), width, height))
+    extrema = np.ravel(corner.getextrema())  # lowest and highest value of each channel
+    if not all(value in MISSING_LEVELS for value in extrema):
+        return
+    scans = _parse_scans(data)
+    if scans is not None and not scans.is_progressive:
+        complete_jpeg(data, max_megapixels)
 
 
 def _decode(data: bytes, max_megapixels: float) -> Picture | None:

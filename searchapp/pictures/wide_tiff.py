@@ -30,9 +30,16 @@ LAYOUT_TAGS = {
 }  # fmt: skip
 # NumPy type by SampleFormat and BitsPerSample.
 TYPES = {(3, 16): "f2", (3, 32): "f4", (3, 64): "f8", (1, 32): "u4"}
-WIDE_BITS = (16, 24, 32, 64)  # per sample
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
+WIDE_BITS = (10, 12, 14, 16, 24, 32, 64)  # per sample
+GRAY_BITS = 12  # Pillow reads them in gray only.
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, LAB = 0, 1, 2, 8
+FLOAT = 3  # SampleFormat
 NO_PREDICTOR, HORIZONTAL, FLOATING_POINT = 1, 2, 3
+
+
+def is_tiff(data: bytes) -> bool:
+    """Return whether a file is a TIFF, by its first bytes."""
+    return data[:4] in (b"II*\0", b"MM\0*")
 
 
 def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
@@ -40,7 +47,7 @@ def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
 
     None if the file is no such TIFF. Raises PictureError if it is one that cannot be read.
     """
-    if data[:4] not in (b"II*\0", b"MM\0*"):
+    if not is_tiff(data):
         return None
     from PIL import Image, TiffImagePlugin
 
@@ -51,8 +58,7 @@ def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
     bits, kinds = set(tags.get(BITS, ())), set(tags.get(SAMPLE_FORMAT, (1,)))
     if not bits or WIDTH not in tags or HEIGHT not in tags:
         return None
-    # Pillow reads integers of up to 16 bits. No writer makes samples of other sizes.
-    if max(bits) not in WIDE_BITS or (max(bits) == 16 and 3 not in kinds):
+    if _is_read_by_pillow(tags, max(bits), kinds) or max(bits) not in WIDE_BITS:
         return None
     kind = TYPES.get((kinds.pop(), bits.pop())) if len(bits) == len(kinds) == 1 else None
     samples = tags.get(SAMPLES, 1)
@@ -62,7 +68,7 @@ def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
     if kind is None or not is_known:
         raise PictureError(
             f"cannot be decoded: a TIFF of {samples} x {_describe_samples(tags)}, in a layout that "
-            "searchapp does not read; save it with 8 or 16 bits per channel"
+            "searchapp does not read; save it as RGB with 8 or 16 bits per channel"
         )
     limits.check_pixel_count(tags[WIDTH] * tags[HEIGHT], max_megapixels)
     values = _read_samples(data, tags, np.dtype(kind), samples)
@@ -78,6 +84,14 @@ def convert_to_8_bits(data: bytes, max_megapixels: float) -> bytes | None:
     image.save(buffer, "TIFF", tiffinfo=kept)
     logger.debug("Converted a TIFF of %s to 8 bits.", _describe_samples(tags))
     return buffer.getvalue()
+
+
+def _is_read_by_pillow(tags: Any, bits: int, kinds: set[int]) -> bool:
+    """Return whether Pillow reads such samples, so that another damage made it fail."""
+    if bits == GRAY_BITS:
+        return bool(tags.get(SAMPLES, 1) == 1 and tags.get(PHOTOMETRIC) == BLACK_IS_ZERO)
+    is_other_space = tags.get(PHOTOMETRIC) == LAB
+    return bits <= 8 or (bits == 16 and FLOAT not in kinds and not is_other_space)
 
 
 def _describe_samples(tags: Any) -> str:

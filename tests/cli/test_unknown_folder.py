@@ -28,6 +28,26 @@ def test_an_unknown_folder_is_named(
     assert "the library" not in run(*command, "--in", photos / "below").stderr
 
 
+def test_a_file_is_no_folder(run: RunCommand, photos: Path, model: Path) -> None:
+    run("index", photos, "--model", model)
+    done = run("query", "red", "--in", photos / "red.jpg")
+    assert f"{photos / 'red.jpg'} is a file; name the folder that contains it" in done.stderr
+
+
+def test_another_name_of_a_folder_is_named(
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """The name can be a link to the folder, or the folder itself if it was indexed by a link."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.symlink_to(photos)
+    second.symlink_to(photos)
+    run("index", first, "--model", model)
+    for other in (photos, second):
+        for below in ("", "below"):
+            done = run("query", "red", "--in", other / below)
+            assert f"the library knows this folder as {first / below}; use" in done.stderr
+
+
 def test_a_map_of_an_unknown_folder_is_an_error(
     run: RunCommand, photos: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -71,6 +71,15 @@ def test_different_letters_are_different_names(tmp_path: Path, raw: str, picture
     assert find_related_paths([changed]) == (changed,)
 
 
+@pytest.mark.parametrize("copy", ["(1)", " (1)", " 2"])
+def test_edits_of_numbered_copies_belong_to_their_original(copy: str) -> None:
+    """Windows, Takeout and macOS number copies of files in these ways."""
+    original, edit = f"/a/IMG_1234{copy}.HEIC", f"/a/IMG_E1234{copy}.JPG"
+    assert classify_companion(edit, 100) == "edit"
+    found = match_companions([(edit, "edit")], [original, edit, "/a/IMG_1234.HEIC"])
+    assert [(each.path, each.picture_path) for each in found] == [(edit, original)]
+
+
 def test_match_edits_of_apple() -> None:
     """IMG_E1234 belongs to IMG_1234, and so do its film and the adjustments."""
     names = ("IMG_1234.HEIC", "IMG_E1234.JPG", "IMG_1234.AAE", "IMG_O1234.AAE", "IMG_E1234.MOV",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 from PIL.Image import Image as Picture
+from support.imagemagick import needs_imagemagick, run_imagemagick
 
 from searchapp.errors import PictureError
 from searchapp.pictures import decode, frames
@@ -95,6 +97,46 @@ def test_modes_with_the_same_pixels() -> None:
     assert len(hashes) == 1
     deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
     assert hash_of(encode(deep)) not in hashes
+
+
+@needs_imagemagick
+@pytest.mark.parametrize(
+    "layout",
+    [
+        ("a.png", "-depth", 16), ("a.png", "-alpha", "on", "-depth", 16), ("a.jp2", "-depth", 16),
+        ("a.tif", "-depth", 16), ("a.tif", "-depth", 16, "-compress", "lzw"),
+        ("a.tif", "-depth", 16, "-endian", "MSB"),
+        ("a.tif", "-compress", "lzw", "-depth", 32, "-define", "quantum:format=floating-point"),
+    ],
+)  # fmt: skip
+def test_low_bits_of_colors_are_compared(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    """Pillow decodes 16 bits per channel to 8, so a copy with 8 bits is not the same picture."""
+    name, *options = layout
+    values = np.random.default_rng(0).integers(0, 255, (24, 32, 3)) * 256
+    changed = values.copy()
+    changed[5:20, 5:20] += 50
+    hashes = set()
+    for each in (values, changed):
+        source = tmp_path / "source.ppm"
+        source.write_bytes(b"P6 32 24 65535\n" + each.astype(">u2").tobytes())
+        run_imagemagick(source, *options, tmp_path / name)
+        hashes.add(hash_of((tmp_path / name).read_bytes()))
+    eight_bits = Image.fromarray((values >> 8).astype(np.uint8))
+    assert len(hashes | {hash_of(encode(eight_bits))}) == 3
+
+
+@needs_imagemagick
+def test_gray_levels_are_compared_as_shown(tmp_path: Path) -> None:
+    """The same numbers with white as 0 are the negative."""
+    source, file = tmp_path / "source.png", tmp_path / "a.tif"
+    Image.radial_gradient("L").resize((32, 32)).save(source)
+    hashes = set()
+    for polarity in ("min-is-black", "min-is-white"):
+        inversion = ("-negate",) if polarity == "min-is-white" else ()
+        options = ("-depth", 16, "-define", f"quantum:polarity={polarity}")
+        run_imagemagick(source, *inversion, *options, file)
+        hashes.add(hash_of(file.read_bytes()))
+    assert len(hashes) == 2
 
 
 def make_profile(gamma: float) -> bytes:

@@ -1,5 +1,6 @@
 """Another decoder takes plain JPEGs in place of Pillow, with the same result; never broken ones."""
 
+import io
 from functools import cache
 
 import numpy as np
@@ -175,7 +176,7 @@ def test_a_cut_copy_keeps_its_header_and_has_an_end() -> None:
     assert abs(len(cut.data) - job.scan_start - scan_bytes / 2) < 4
     assert cut.data[: job.scan_start] == data[: job.scan_start]
     assert parse_baseline(cut.data) is not None
-    values = np.asarray(decode_with(None, cut.data, 301))
+    values = np.asarray(Image.open(io.BytesIO(cut.data)))
     assert (values[-1] == 128).all()  # what libjpeg shows for a missing part
     assert (values[0] != 128).any()
 

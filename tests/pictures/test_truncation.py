@@ -61,6 +61,26 @@ def test_a_jpeg_with_a_damaged_end_shows_its_picture(kind: str, end: bytes) -> N
     assert reduced.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("kind", [kind for kind in JPEG_KINDS if "progressive" not in kind])
+def test_a_truncated_jpeg_with_an_end_marker_is_an_error(kind: str) -> None:
+    """Repair tools append the marker, and decoders show the missing blocks in gray."""
+    data = make_jpeg(kind)
+    start = data.index(b"\xff\xda") + 20
+    for share in (0.2, 0.5, 0.8, 0.95):
+        cut = data[: start + int(share * (len(data) - start))].rstrip(b"\xff")
+        for end in (END, END + bytes(3000)):
+            for side in (40, 1000):
+                with pytest.raises(PictureError, match=r"the lower .* is missing"):
+                    decode.decode_picture(cut + end, lambda *_, side=side: (side, side))
+
+
+def test_a_complete_gray_jpeg_is_decoded() -> None:
+    """Its last corner looks like a missing one."""
+    for mode, color in (("RGB", (128, 128, 128)), ("L", 128), ("CMYK", (127, 127, 127, 127))):
+        picture = Image.new(mode, (64, 48), color)
+        assert decode_full(encode_picture(picture, "JPEG")).size == (64, 48)
+
+
 @pytest.mark.parametrize("kind", JPEG_KINDS)
 def test_a_truncated_jpeg_is_an_error(kind: str) -> None:
     """Every cut in the pixels fails."""

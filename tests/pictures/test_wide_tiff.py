@@ -12,6 +12,7 @@ from support.pixels import encode_picture
 from searchapp.errors import PictureError
 from searchapp.pictures import decode, wide_tiff
 
+INVERTED = ("-define", "quantum:polarity=min-is-white")
 FLOAT = ("-define", "quantum:format=floating-point")
 KINDS = {
     "float": ("-depth", 32, *FLOAT),
@@ -92,6 +93,38 @@ def test_a_profile_applies_to_wide_samples(picture: Path) -> None:
     profile.write_bytes(make_rgb_profile(SRGB, 1.0))
     run_imagemagick(picture, "-profile", profile, *KINDS["float"], file)
     assert np.abs(decode_pixels(file.read_bytes()) - render_srgb(file)).mean() < 2
+
+
+@needs_imagemagick
+@pytest.mark.parametrize(
+    ("depth", "polarity"), [(12, "min-is-black"), (16, "min-is-black"), (16, "min-is-white")]
+)
+@pytest.mark.parametrize("endian", ["LSB", "MSB"])
+def test_gray_with_12_and_16_bits_is_scaled(
+    picture: Path, depth: int, polarity: str, endian: str
+) -> None:
+    """4095 is white with 12 bits; 0 is white if the file says so."""
+    file = picture.with_suffix(".tif")
+    options = ("-define", f"quantum:polarity={polarity}", "-endian", endian, "-depth", depth)
+    run_imagemagick(picture, "-colorspace", "Gray", *options, file)
+    assert np.abs(decode_pixels(file.read_bytes()) - render_srgb(file)).max() <= 1
+
+
+@needs_imagemagick
+@pytest.mark.parametrize(
+    ("options", "samples"),
+    [
+        (("-depth", 12), "12-bit integer"), (("-depth", 14), "14-bit integer"),
+        (("-colorspace", "Lab", "-depth", 16), "16-bit integer"),
+        (("-colorspace", "Gray", "-depth", 12, *INVERTED), "12-bit integer"),
+    ],
+)  # fmt: skip
+def test_other_samples_are_named(picture: Path, options: tuple[object, ...], samples: str) -> None:
+    """Such a file is not broken."""
+    file = picture.with_suffix(".tif")
+    run_imagemagick(picture, *options, file)
+    with pytest.raises(PictureError, match=rf"a TIFF of \d x {samples} samples.*save it as RGB"):
+        decode_pixels(file.read_bytes())
 
 
 @needs_imagemagick

@@ -9,6 +9,7 @@ from searchapp.pictures.metadata.merge_sources import (
     fill_from_takeout,
 )
 from searchapp.pictures.metadata.sidecar import apply_sidecars
+from searchapp.pictures.metadata.unread_blocks import note_unread_blocks
 
 __all__ = [
     "METADATA_READER_VERSION",
@@ -17,5 +18,6 @@ __all__ = [
     "extract_picture_info",
     "fill_date_from_mtime",
     "fill_from_takeout",
+    "note_unread_blocks",
     "strip_png_pixels",
 ]

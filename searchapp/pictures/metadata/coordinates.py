@@ -10,8 +10,9 @@ MAX_TEXT_CHARS = 100
 # A number, or a fraction such as 121/2 as EXIF stores numbers.
 NUMBER_PATTERN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]\d+|/\d+)?")
 WORD_PATTERN = re.compile(r"[^\W\d_]+")
+# Many keyboards have the ordinal indicator \u00ba, a letter, in place of the degree sign.
 UNIT_WORDS = frozenset({"deg", "degree", "degrees", "min", "minute", "minutes", "sec", "second",
-                        "seconds"})  # fmt: skip
+                        "seconds", "\u00ba"})  # fmt: skip
 SIGN_BY_LATITUDE_WORD = {"n": 1, "north": 1, "s": -1, "south": -1}
 SIGN_BY_LONGITUDE_WORD = {"e": 1, "east": 1, "w": -1, "west": -1}
 

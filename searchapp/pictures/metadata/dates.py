@@ -6,24 +6,36 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+# UTC offsets of places in hours, those of the tz database since 1970 that are no whole hours.
+PARTIAL_OFFSETS = (-9.5, -4.5, -3.5, -2.5, 3.5, 4.5, 5.5, 5.75, 6.5, 7.5, 8.5, 8.75, 9.5, 10.5,
+                   11.5, 12.75, 13.75)  # fmt: skip
+PLACE_OFFSETS = tuple(timedelta(hours=hours) for hours in (*range(-12, 15), *PARTIAL_OFFSETS))
+MAX_GPS_DELAY = timedelta(minutes=3)  # between the last GPS fix and the picture
 PLAUSIBLE_YEARS = range(1800, 2200)  # Cameras with a wrong clock write years outside this range.
 MAX_UTC_OFFSET = timedelta(hours=14)
 MAX_TEXT_CHARS = 60
 # Numbers of known parts of a date, from the year to the fraction of a second.
 YEAR, MONTH, DAY, MINUTE, SECOND, FRACTION = 1, 2, 3, 5, 6, 7
 
-COMPACT_PATTERN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:[T\s]*(\d\d)(\d\d)(\d\d)?)?(?!\d)")
+COMPACT_PATTERN = re.compile(r"(\d{4})(\d\d)(\d\d)(?=(?:\d{4}(?:\d\d)?)?(?!\d))")
 SPACED_PATTERN = re.compile(r"(\d{4}) +(\d\d?) +(\d\d?)(?!\d)")
 # Any part may be blank. Unlike ISO 8601, the pattern accepts slashes, periods and single digits.
 DAY_PATTERN = re.compile(
     r"(\d{4})(?!\d)(?:\s*[-:/.,]\s*(\d\d?)?(?!\d)(?:\s*[-:/.,]\s*(\d\d?)?(?!\d))?)?"
 )
 TIME_PATTERN = re.compile(
-    r"[\s,;:_T]*(\d\d?)\s*[:.h]\s*(\d\d?)?(?:\s*[:.]\s*(\d\d?)?(?:\s*[.,](\d+))?)?\s*([ap]\.?m)?",
+    r"[\s,;:_T.]*(\d\d?)\s*[:.h]\s*(\d\d?)?(?:\s*[:.]\s*(\d\d?)?(?:\s*[.,](\d+))?)?\s*([ap]\.?m)?",
     re.IGNORECASE,
 )
+# Times without colons. A hyphen before the time needs seconds: -0500 is an offset.
+COMPACT_TIME_PATTERN = re.compile(
+    r"(?:[\s,;:_T.]*|\s*-\s*(?=\d{6}))(\d\d)(\d\d)(\d\d)?(?!\d)", re.IGNORECASE
+)
+SPACED_TIME_PATTERN = re.compile(
+    r"[\s,;:_T.-]*(?<!\d)(\d\d?)(-| +)(\d\d?)\2(\d\d?)(?!\d)", re.IGNORECASE
+)
 OFFSET_PATTERN = re.compile(
-    r"\s*(?:(Z|UTC|GMT)\b|([+\-\u2212])\s*(\d\d?)(?::?(\d\d))?(?!\d))", re.I
+    r"\s*(?:(?:UTC|GMT)?\s*([+\-\u2212])\s*(\d\d?)(?::?(\d\d))?(?!\d)|(?:Z|UTC|GMT)\b)", re.I
 )
 
 
@@ -97,9 +109,7 @@ def parse_date(value: object, offset: object = None, fraction: object = None) ->
     """
     text = clean_value(value)
     if found := COMPACT_PATTERN.match(text):
-        day = "-".join(found.groups()[:3])
-        clock = ":".join(part for part in found.groups()[3:] if part)
-        text = f"{day} {clock}{text[found.end() :]}"
+        text = f"{'-'.join(found.groups())} {text[found.end() :]}"
     text = SPACED_PATTERN.sub(r"\1-\2-\3", text, count=1)
     found = DAY_PATTERN.match(text)
     if found is None or int(found[1]) not in PLAUSIBLE_YEARS:
@@ -111,6 +121,7 @@ def parse_date(value: object, offset: object = None, fraction: object = None) ->
         date = PartialDate(datetime(year, month or 1, (month and day_number) or 1), precision)
     except ValueError:
         return None
+    rest = _add_colons(rest)
     if (clock_found := TIME_PATTERN.match(rest)) is not None:
         rest = rest[clock_found.end() :]
         if precision == DAY:
@@ -118,6 +129,15 @@ def parse_date(value: object, offset: object = None, fraction: object = None) ->
     if date.precision < MINUTE:
         return date
     return replace(date, offset=parse_utc_offset(rest, default=parse_utc_offset(offset)))
+
+
+def _add_colons(rest: str) -> str:
+    """Return what follows the day, with colons in a time that is written without them."""
+    for pattern in (COMPACT_TIME_PATTERN, SPACED_TIME_PATTERN):
+        if found := pattern.match(rest):
+            clock = ":".join(part for part in found.groups() if part and part.isdecimal())
+            return f" {clock}{rest[found.end() :]}"
+    return rest
 
 
 def _add_time(date: PartialDate, found: re.Match[str], fraction: str) -> PartialDate:
@@ -140,18 +160,35 @@ def _add_time(date: PartialDate, found: re.Match[str], fraction: str) -> Partial
     return PartialDate(local, FRACTION if microseconds else known)
 
 
+def add_gps_offset(date: PartialDate | None, gps_time: PartialDate | None) -> PartialDate | None:
+    """Return a local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
+
+    The difference between the two times must be the offset of a place, with a tolerance of
+    MAX_GPS_DELAY. A date with an offset stays as it is.
+    """
+    if date is None or date.offset is not None or date.precision < MINUTE:
+        return date
+    if gps_time is None or gps_time.offset or gps_time.precision < MINUTE:
+        return date
+    difference = date.local - gps_time.local
+    offset = min(PLACE_OFFSETS, key=lambda offset: abs(difference - offset))
+    if abs(difference - offset) <= MAX_GPS_DELAY:
+        return replace(date, offset=offset)
+    return date
+
+
 def parse_utc_offset(value: object, default: timedelta | None = None) -> timedelta | None:
     """Return the UTC offset in a text such as Z, +02:00, +0200 or +2; default if there is none."""
     found = OFFSET_PATTERN.match(clean_value(value))
     if found is None:
         return default
-    if found[1]:
+    if not found[1]:
         return timedelta()
-    hours, minutes = int(found[3]), int(found[4] or 0)
+    hours, minutes = int(found[2]), int(found[3] or 0)
     offset = timedelta(hours=hours, minutes=minutes)
     if offset > MAX_UTC_OFFSET or minutes > 59:
         return default
-    return offset if found[2] == "+" else -offset
+    return offset if found[1] == "+" else -offset
 
 
 def clean_value(value: object) -> str:

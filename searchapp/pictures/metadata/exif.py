@@ -6,7 +6,6 @@ Source: CIPA DC-008 (Exif 3.0).
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +14,6 @@ from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
 EXIF_IFD_TAG, GPS_IFD_TAG = 0x8769, 0x8825  # tags that point to directories of tags (IFDs)
-QUARTER_HOUR = timedelta(minutes=15)
-MAX_GPS_DELAY = timedelta(minutes=3)  # between the last GPS fix and the picture
 
 
 def parse_exif(exif: Any) -> EmbeddedMetadata:
@@ -26,13 +23,14 @@ def parse_exif(exif: Any) -> EmbeddedMetadata:
     """
     camera, gps = _read_ifd(exif, EXIF_IFD_TAG), _read_ifd(exif, GPS_IFD_TAG)
     latitude, longitude = _read_gps_position(gps)
+    gps_time = _read_gps_time(gps)
     # The tags of a date, its UTC offset and the fraction of its second belong together. The UTC
     # offset of the last change, for example, can differ from that of the place of the picture.
     taken_at = dates.parse_date(camera.get(0x9003), camera.get(0x9011), camera.get(0x9291))
     return EmbeddedMetadata(
-        taken_at=_add_gps_offset(taken_at, gps),
-        created_at=_add_gps_offset(
-            dates.parse_date(camera.get(0x9004), camera.get(0x9012), camera.get(0x9292)), gps
+        taken_at=dates.add_gps_offset(taken_at, gps_time),
+        created_at=dates.add_gps_offset(
+            dates.parse_date(camera.get(0x9004), camera.get(0x9012), camera.get(0x9292)), gps_time
         ),
         modified_at=dates.parse_date(exif.get(0x0132), camera.get(0x9010), camera.get(0x9290)),
         camera=sanitize.join_make_and_model(
@@ -78,24 +76,15 @@ def _decode_utf16(value: object) -> str | None:
     return None
 
 
-def _add_gps_offset(date: PartialDate | None, gps: dict[int, Any]) -> PartialDate | None:
-    """Return a local time with its UTC offset, if the GPS time, which is UTC, shows the offset.
-
-    The difference between the two times must be a multiple of 15 minutes, with a tolerance of
-    MAX_GPS_DELAY. A date with an offset stays as it is.
-    """
-    if date is None or date.offset is not None or date.precision < dates.MINUTE:
-        return date
+def _read_gps_time(gps: dict[int, Any]) -> PartialDate | None:
+    """Return the time of the last GPS fix, in UTC."""
     with suppress(Exception):  # Invalid GPS tags must not make the picture fail.
         hours, minutes, seconds = (float(part) for part in gps[7])
         day = dates.parse_date(gps[29])
         if day is not None and day.precision >= dates.DAY:
-            fix = day.truncate(dates.DAY) + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-            difference = date.local - fix
-            offset = round(difference / QUARTER_HOUR) * QUARTER_HOUR
-            if abs(difference - offset) <= MAX_GPS_DELAY and abs(offset) <= dates.MAX_UTC_OFFSET:
-                return replace(date, offset=offset)
-    return date
+            passed = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+            return PartialDate(day.truncate(dates.DAY) + passed, dates.SECOND, timedelta())
+    return None
 
 
 def _read_gps_position(gps: dict[int, Any]) -> tuple[float | None, float | None]:

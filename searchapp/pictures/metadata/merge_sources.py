@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 # Raise this number when the metadata of pictures that are indexed already must be read again.
-METADATA_READER_VERSION = 2
+METADATA_READER_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from searchapp.pictures.metadata import coordinates, dates, sanitize
+from searchapp.pictures.metadata import coordinates, dates, sanitize, xmp_repair
 from searchapp.pictures.metadata.dates import PartialDate
 from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 
@@ -15,6 +16,9 @@ from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
 MAX_PACKET_BYTES = 4 << 20
 MAX_VALUES_PER_PROPERTY = 1000
 RDF_NAMESPACE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+VALUE_NAME = f"{RDF_NAMESPACE}value"
+# Items of a list: rdf:li, or rdf:_1, rdf:_2 (https://www.w3.org/TR/rdf-syntax-grammar/, 2.15).
+ITEM_PATTERN = re.compile(re.escape(RDF_NAMESPACE) + r"(?:li|_\d+)")
 NAMESPACES = {
     "aux": "http://ns.adobe.com/exif/1.0/aux/",
     "dc": "http://purl.org/dc/elements/1.1/",
@@ -25,6 +29,7 @@ NAMESPACES = {
     "tiff": "http://ns.adobe.com/tiff/1.0/",
     "xmp": "http://ns.adobe.com/xap/1.0/",
 }
+DECLARED_SPACES = NAMESPACES | {"rdf": RDF_NAMESPACE.strip("{}"), "x": "adobe:ns:meta/"}
 PREFIX_BY_NAMESPACE = {f"{{{space}": prefix for prefix, space in NAMESPACES.items()}
 ENCODING_BY_MARK = {  # UTF-32 first: its mark begins with that of UTF-16.
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
@@ -41,15 +46,15 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
     A packet with a document type definition is refused: XMP does not use one, and its entities can
     be an attack.
     """
-    from defusedxml.ElementTree import fromstring
-
     if len(packet) > MAX_PACKET_BYTES:
         return None
     text = _decode_packet(packet)
-    try:
-        values = _collect_properties(fromstring(text, forbid_dtd=True))
-    except Exception:  # The XML is invalid, or defusedxml refused it as an attack.
+    root = _parse_xml(text)
+    if root is None and isinstance(text, str):
+        root = _parse_xml(xmp_repair.repair_packet(text, DECLARED_SPACES))
+    if root is None:
         return None
+    values = _collect_properties(root)
 
     def get_first_value(*names: str) -> str | None:
         return next((v for name in names for v in values.get(name, ()) if v.strip()), None)
@@ -62,9 +67,10 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
             get_first_value(f"exif:SubSecTime{kind}") if kind else None,
         )
 
+    gps_time = get_date("exif:GPSTimeStamp")
     taken_at, created_on = (
-        get_date("exif:DateTimeOriginal", "Original"),
-        get_date("photoshop:DateCreated"),
+        dates.add_gps_offset(get_date("exif:DateTimeOriginal", "Original"), gps_time),
+        dates.add_gps_offset(get_date("photoshop:DateCreated"), gps_time),
     )
     latitude, longitude = coordinates.validate_position(
         coordinates.parse_xmp_degrees(
@@ -98,6 +104,17 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
             get_first_value("dc:description"), sanitize.MAX_DESCRIPTION_CHARS
         ),
     )
+
+
+def _parse_xml(text: str | bytes | None) -> Any:
+    """Return the root of an XML document; None if it is invalid, or an attack."""
+    from defusedxml.ElementTree import fromstring
+
+    if text is None:
+        return None
+    with suppress(Exception):  # The XML is invalid, or defusedxml refused it.
+        return fromstring(text, forbid_dtd=True)
+    return None
 
 
 def _decode_packet(packet: bytes) -> str | bytes:
@@ -168,11 +185,20 @@ def _read_element_texts(element: Any) -> list[str]:
     for item in _iter_list_items(element):
         if len(texts) < MAX_VALUES_PER_PROPERTY:
             default = item.get("{http://www.w3.org/XML/1998/namespace}lang") == "x-default"
-            texts.insert(0 if default else len(texts), item.text or "")
-    return texts or [element.text or ""]
+            texts.insert(0 if default else len(texts), _read_text(item))
+    return texts or [_read_text(element)]
+
+
+def _read_text(element: Any) -> str:
+    """Return the text of an element; rdf:value has it if there are qualifiers beside it."""
+    for holder in (element, *element.findall(f"{RDF_NAMESPACE}Description")):
+        value = holder.get(VALUE_NAME) or holder.findtext(VALUE_NAME)
+        if value is not None:
+            return str(value)
+    return element.text or ""
 
 
 def _iter_list_items(element: Any) -> Iterator[Any]:
     for kind in ("Bag", "Seq", "Alt"):
         for listed in element.findall(f"{RDF_NAMESPACE}{kind}"):
-            yield from listed.findall(f"{RDF_NAMESPACE}li")
+            yield from (item for item in listed if ITEM_PATTERN.fullmatch(str(item.tag)))

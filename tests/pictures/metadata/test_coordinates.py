@@ -22,6 +22,7 @@ from searchapp.pictures.metadata.coordinates import (
         ("60.5", "N", 60.5), ("60.5", "south", -60.5), ("-60.5", None, -60.5), ("+60.5", "", 60.5),
         ("60.5", None, 60.5), ("-60.5", "S", -60.5), ("60,30.0S", "S", -60.5),
         ("60 deg 30' 0.00\" S", None, -60.5), ("60\u00b030\u203215\u2033 South", None, -60.5041667),
+        ("60\u00ba 30' 0\" S", None, -60.5),
         ("S 60.5", None, -60.5), ("121/2", "S", -60.5), ("60/1 30/1 0/1", "N", 60.5),
         ("-0,30.0", None, -0.5), ("\u221260.5", None, -60.5), ("6.05e+1", None, 60.5),
         # Unknown or contradictory directions, and no numbers.

@@ -97,3 +97,77 @@ def test_properties_of_ingredients_are_not_those_of_the_picture() -> None:
     parsed = parse_xmp(make_xmp("", pantry + make_list_property("dc:subject", "own")))
     assert parsed is not None
     assert (parsed.rating, parsed.keywords, parsed.taken_at) == (None, ("own",), None)
+
+
+def make_faulty_packets() -> dict[str, str]:
+    """Return packets with the small faults of lax programs, by the fault."""
+    title = "<dc:title>Tom & Jerry</dc:title>"
+    text = make_xmp('xmp:Rating="4"').decode()
+    start = text.index("<x:xmpmeta")
+    return {
+        "text behind": f"{text}\n garbage",
+        "second end": f"{text}</x:xmpmeta>",
+        "text before": f"XMP\n{text[start:]}",
+        "late declaration": text[:start] + '<?xml version="1.0"?>' + text[start:],
+        "ampersand": make_xmp('xmp:Rating="4"', title).decode(),
+        "entity": make_xmp('xmp:Rating="4" dc:format="a&nbsp;b"').decode(),
+        "control character": make_xmp('xmp:Rating="4" dc:format="a\x0b"').decode(),
+        "control reference": make_xmp('xmp:Rating="4" dc:format="a&#0;&#x1F;"').decode(),
+        "unknown prefix": make_xmp('xmp:Rating="4" other:name="1"').decode(),
+        "no declaration": text.replace(' xmlns:x="adobe:ns:meta/"', "").replace(
+            ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"', ""
+        ),
+    }
+
+
+@pytest.mark.parametrize("fault", make_faulty_packets())
+def test_packets_with_small_faults_are_repaired(fault: str) -> None:
+    """Other programs read them as well."""
+    parsed = parse_xmp(make_faulty_packets()[fault].encode())
+    assert parsed is not None
+    assert parsed.rating == 4
+
+
+def test_an_ampersand_is_part_of_the_text() -> None:
+    packet = make_xmp(elements="<dc:title>Tom & Jerry &lt;3 &#252;</dc:title>")
+    assert parse_xmp(packet).title == "Tom & Jerry <3 \u00fc"  # type: ignore[union-attr]
+
+
+def test_other_faults_and_attacks_are_not_repaired() -> None:
+    text = PACKET.decode()
+    entity = f'<!DOCTYPE x [<!ENTITY a "b">]>{text} garbage'
+    for packet in (entity, text[: len(text) // 2], "<x:xmpmeta" * 100_000, "<" + "x" * 100_000):
+        assert parse_xmp(packet.encode()) is None
+
+
+def test_values_with_qualifiers_are_read() -> None:
+    """ISO 16684-1, 7.8: then rdf:value has the value. Lists can also number their items."""
+    as_resource = 'rdf:parseType="Resource"'
+    packet = make_xmp(
+        elements=f"<xmp:Rating {as_resource}><rdf:value>4</rdf:value></xmp:Rating>"
+        "<exif:GPSLatitude><rdf:Description><rdf:value>60,30.0N</rdf:value></rdf:Description>"
+        f'</exif:GPSLatitude><exif:GPSLongitude rdf:value="68,0W"/><dc:subject><rdf:Bag>'
+        f"<rdf:li {as_resource}><rdf:value>heron</rdf:value><xmp:Label>x</xmp:Label></rdf:li>"
+        "<rdf:_2>crane</rdf:_2></rdf:Bag></dc:subject>"
+    )
+    parsed = parse_xmp(packet)
+    assert parsed is not None
+    assert (parsed.rating, parsed.keywords) == (4, ("heron", "crane"))
+    assert (parsed.latitude, parsed.longitude) == (60.5, -68.0)
+
+
+@pytest.mark.parametrize(
+    ("gps_time", "offset"),
+    [
+        ("2020-01-02T02:04:01Z", "+01:00"), ("2020:01:02 02:04:01", "+01:00"),
+        ("2020-01-01T21:34:05Z", "+05:30"), ("2020-01-02T02:50:05Z", ""),
+        ("2020-01-01T21:19:05Z", "+05:45"), ("2020-01-02T06:34:05Z", "-03:30"),
+        ("2020-01-02T02:11:00Z", ""), ("2020-01-02", ""),
+        ("2020-01-04T03:04:05Z", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_gps_time_gives_the_utc_offset_that_xmp_does_not(gps_time: str, offset: str) -> None:
+    for name in ("exif:DateTimeOriginal", "photoshop:DateCreated"):
+        parsed = parse_xmp(make_xmp(f'{name}="2020-01-02T03:04:05" exif:GPSTimeStamp="{gps_time}"'))
+        assert parsed is not None
+        assert str(parsed.taken_at) == f"2020-01-02T03:04:05{offset}"
