@@ -93,6 +93,7 @@ def test_map_narrows_to_the_place_of_a_cluster(tabs: BrowserTabs, site: str) -> 
     expect(page.get_by_role("dialog")).to_contain_text("blue.jpg")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page).to_have_url(shown)  # The step back in the history would undo the filter.
     page.locator("#after").fill("2023-06-05")
     page.keyboard.press("Enter")
     expect(page.locator("#status")).to_have_text("3 pictures in this part of the map")
