@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 JPEG2000_SIZE_MARKER = b"\xff\x4f\xff\x51"  # start of the codestream, and marker SIZ
 JPEG2000_DEPTH_OFFSET = 42  # from the start of the codestream (ISO/IEC 15444-1, A.5.1)
-AV1_HIGH_BIT_DEPTH = 0x40  # https://aomediacodec.github.io/av1-isobmff/#av1codecconfigurationbox
+AV1_FLAGS_OFFSET, AV1_HIGH_BIT_DEPTH = (
+    6,
+    0x40,
+)  # https://aomediacodec.github.io/av1-isobmff/#av1codecconfigurationbox
 
 
 def loses_bits(image: Picture, data: bytes) -> bool:
@@ -27,7 +30,8 @@ def loses_bits(image: Picture, data: bytes) -> bool:
         return start >= 0 and depth != b"" and (depth[0] & 0x7F) + 1 > 8
     if image.format == "AVIF":
         start = data.find(b"av1C")
-        return start >= 0 and bool(data[start + 6] & AV1_HIGH_BIT_DEPTH)
+        flags = data[start + AV1_FLAGS_OFFSET : start + AV1_FLAGS_OFFSET + 1]
+        return start >= 0 and flags != b"" and bool(flags[0] & AV1_HIGH_BIT_DEPTH)
     for tile in getattr(image, "tile", ()):
         arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         if any(isinstance(each, str) and ";16" in each for each in arguments):

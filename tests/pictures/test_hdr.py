@@ -13,7 +13,7 @@ from support.icc_profiles import DISPLAY_P3, PRO_PHOTO, make_rgb_profile
 from support.pixels import encode_picture
 from support.svt_av1 import write_hdr_avif
 
-from searchapp.pictures import color, decode, hdr
+from searchapp.pictures import color, decode, hdr, sample_bits
 
 WHITE = {hdr.PQ: 0.58, hdr.HLG: 0.75}  # signal of diffuse white, ITU-R BT.2408
 
@@ -78,6 +78,19 @@ def test_stills_with_10_bits_are_tone_mapped_as_videos(tmp_path: Path) -> None:
     write_hdr_avif(file, signal)
     shown = decode_pixels(file.read_bytes())
     assert np.abs(shown - expected).max() <= 12
+
+
+def test_more_than_8_bits_are_noticed(tmp_path: Path) -> None:
+    """Pillow shows 8 of them, so such pictures are compared by their bytes."""
+    write_hdr_avif(tmp_path / "a.avif", (40, 148, 200))
+    picture = Image.new("RGB", (64, 64), (40, 148, 200))
+    for data, expected in (
+        ((tmp_path / "a.avif").read_bytes(), True), (make_avif(picture, 1, 13), False),
+        (make_heif(picture, 9, 16, bits=10), True), (make_heif(picture, 1, 13), False),
+    ):  # fmt: skip
+        with decode.open_picture(data, 1) as image:
+            assert sample_bits.loses_bits(image, data) is expected
+            assert isinstance(sample_bits.loses_bits(image, data[: data.find(b"av1C") + 5]), bool)
 
 
 def test_display_p3_without_a_profile_is_converted() -> None:
