@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +160,28 @@ def test_map_by_likeness_opens_pictures(tabs: BrowserTabs, site: str) -> None:
     expect_count(page, 8)
     page.go_back()
     expect(canvas).to_be_visible()
+
+
+def test_all_places_fit_although_another_part_loads(tabs: BrowserTabs, site: str) -> None:
+    """The part that a move wants is requested while the places for "show all" are on their way."""
+    page = tabs.open_page(f"{site}/?view=map")
+    expect(page.locator("#status")).to_have_text("7 pictures in this part of the map")
+    page.locator("#world").focus()
+    page.keyboard.press("0")
+    expect(page).to_have_url(re.compile("&at="))
+    fitted = page.url
+    page.keyboard.press("+")
+    expect(page).not_to_have_url(fitted)
+
+    def delay(route: Any) -> None:
+        if "within=" not in route.request.url:
+            time.sleep(0.8)  # longer than a move waits before it loads
+        route.continue_()
+
+    page.route("**/api/places?*", delay)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("0")
+    expect(page).to_have_url(fitted)
 
 
 @pytest.mark.parametrize("size", VIEWPORT_SIZES)

@@ -25,7 +25,8 @@ const ZOOM = 1.6;
 
 let part = null; // shown part: {x, y} of its center, and width; in units of world.svg
 let loaded = null; // {key, cell, within, places}
-let abort = new AbortController();
+// Requests by their purpose: loading a part must not end the request for all places.
+const requests = { fit: new AbortController(), load: new AbortController() };
 let restTimer = 0;
 
 export const worldView = { element: "world", show, leave, listen };
@@ -47,7 +48,7 @@ async function show(state, { again, back, isNew }) {
 
 function leave() {
   clearTimeout(restTimer);
-  abort.abort();
+  for (const each of Object.values(requests)) each.abort();
   hideNotice();
   [part, loaded] = [null, null];
   $("status").textContent = "";
@@ -70,7 +71,7 @@ function readPart(at) {
 
 async function fitPlaces(state) {
   part = { x: WORLD.width / 2, y: WORLD.height / 2, width: WORLD.width };
-  const places = await loadPlaces(state, 1, "");
+  const places = await loadPlaces("fit", state, 1, "");
   if (!places.length) return;
   const xs = places.map(({ longitude }) => toX(longitude));
   const ys = places.map(({ latitude }) => toY(latitude));
@@ -130,10 +131,10 @@ async function showAll() {
 
 // --- pictures ----------------------------------------------------------------------------------
 
-async function loadPlaces(state, cell, within) {
-  abort.abort();
-  abort = new AbortController();
-  return getPlaces(state, cell, within, abort.signal);
+async function loadPlaces(purpose, state, cell, within) {
+  requests[purpose].abort();
+  requests[purpose] = new AbortController();
+  return getPlaces(state, cell, within, requests[purpose].signal);
 }
 
 // Load the clusters of the shown part, unless they are loaded.
@@ -146,7 +147,7 @@ async function load(state, again) {
   const isLoaded = loaded?.key === key && loaded.cell === cell && contains(loaded.within, shownPart);
   if (!isLoaded || again) {
     const within = makeArea(degrees * LOADED_SCREENS, (degrees * LOADED_SCREENS * height) / width);
-    const places = await loadPlaces(state, cell, within.join(","));
+    const places = await loadPlaces("load", state, cell, within.join(","));
     loaded = { key, cell, within, places };
     const all = degrees * LOADED_SCREENS >= 360;
     if (!places.length && all) showNoPlace(state);
