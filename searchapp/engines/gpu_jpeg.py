@@ -15,6 +15,7 @@ from typing import Any
 from searchapp.engines.base import summarize_error
 from searchapp.engines.batched_jpeg import MIN_PIXELS, BatchedJpegDecoder
 from searchapp.engines.proven_jpeg import ProvenDecoder
+from searchapp.engines.tensors import bytes_to_tensor
 from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures.jpeg_decoder import JpegJob
 from searchapp.types import DecodeDevice
@@ -94,8 +95,7 @@ def _start_nvjpeg() -> ProvenDecoder:
                 raise
 
     def decode_files(jobs: Sequence[JpegJob]) -> list[Any]:
-        # A copy, because torch requires writable memory.
-        files = [torch.frombuffer(bytearray(job.data), dtype=torch.uint8) for job in jobs]
+        files = [bytes_to_tensor(job.data) for job in jobs]
         decoded: list[Any] = decode_jpeg(files, ImageReadMode.RGB, device="cuda")
         return decoded
 

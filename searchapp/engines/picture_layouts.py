@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from searchapp.engines.resize import resize_picture
+from searchapp.engines.resize import resize_to_channels
+from searchapp.engines.tensors import picture_to_channels
 from searchapp.models import ModelSpec
 from searchapp.pictures.model_size import count_tiles
 
@@ -42,7 +43,7 @@ class PatchLayout:
         across, down = image.width // side, image.height // side
         if (across * side, down * side) != image.size:
             raise ValueError(f"{image.width} x {image.height} pixels are no multiple of {side}")
-        channels = np.ascontiguousarray(np.array(image).transpose(2, 0, 1))
+        channels = picture_to_channels(image).numpy()
         # A row of a patch moves as a whole: four times as fast as its pixels.
         row = np.dtype((np.void, self.patch))
         rows = channels.view(row).reshape(CHANNELS, down, merge, self.patch, across, merge)
@@ -75,7 +76,7 @@ class PhiLayout:
         image = ImageOps.expand(image, border, (255, 255, 255))
         if is_upright:
             image = image.transpose(Image.Transpose.TRANSPOSE)
-        pixels = _to_channels(image).float()
+        pixels = picture_to_channels(image).float()
         small = torch.nn.functional.interpolate(pixels[None], (PHI_TILE_PX,) * 2, mode="bicubic")
         return torch.cat([small, _cut_tiles(pixels, PHI_TILE_PX)])
 
@@ -97,11 +98,11 @@ class LlavaLayout:
             size = width, min(math.ceil(image.height * scale_w), height)
         else:
             size = min(math.ceil(image.width * scale_h), width), height
-        resized = _to_channels(resize_picture(image, size, BICUBIC))
+        resized = resize_to_channels(image, size, BICUBIC)
         left, top = (width - size[0]) // 2, (height - size[1]) // 2
         padded = torch.zeros((CHANNELS, height, width), dtype=torch.uint8)
         padded[:, top : top + size[1], left : left + size[0]] = resized
-        small = _to_channels(resize_picture(image, (self.side, self.side), BICUBIC))
+        small = resize_to_channels(image, (self.side, self.side), BICUBIC)
         return torch.cat([small[None], _cut_tiles(padded, self.side)])
 
     def _choose_grid(self, image: Picture) -> tuple[int, int]:
@@ -138,13 +139,6 @@ def choose_layout(spec: ModelSpec, config: Any) -> PictureLayout | None:
 
 def _to_pairs(grids: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
     return tuple((height, width) for height, width in grids)
-
-
-def _to_channels(image: Picture) -> Any:
-    """Return the pixels of a picture: uint8, [3, height, width]."""
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(np.array(image).transpose(2, 0, 1)))
 
 
 def _cut_tiles(pixels: Any, side: int) -> Any:

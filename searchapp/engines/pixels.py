@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from searchapp.engines.tensors import picture_to_channels
 from searchapp.pictures.model_size import ImageInput
 
 if TYPE_CHECKING:
@@ -82,9 +83,8 @@ class PixelRenderer:
 
         width, height = image.size
         left, top = (width - self._side) // 2, (height - self._side) // 2
-        square = np.array(image)[top : top + self._side, left : left + self._side]
-        # Reordering the channels as bytes takes a third of the time that it takes as floats.
-        channels = torch.from_numpy(square).permute(2, 0, 1).contiguous()
+        square = image.crop((left, top, left + self._side, top + self._side))
+        channels = picture_to_channels(square)
         scaled = channels.to(torch.float32).mul_(self._scale).add_(self._shift)
         return scaled.to(_get_pixel_values(self._example).dtype)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from searchapp.engines.tensors import (
+    channels_to_picture,
+    picture_to_channels,
+    picture_to_pixels,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -14,17 +18,27 @@ TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # keys: Pillow's Resamplin
 
 def resize_picture(image: Picture, size: tuple[int, int], resample: int) -> Picture:
     """Return a resized picture; a few pixel values differ from Pillow's result by 1 of 255."""
-    mode = TORCH_MODE_BY_FILTER.get(resample)
-    if mode is None or image.mode != "RGB":
-        from PIL.Image import Resampling
+    if resample in TORCH_MODE_BY_FILTER and image.mode == "RGB":
+        return channels_to_picture(resize_to_channels(image, size, resample))
+    from PIL.Image import Resampling
 
-        return image.resize(size, Resampling(resample))
+    return image.resize(size, Resampling(resample))
+
+
+def resize_to_channels(image: Picture, size: tuple[int, int], resample: int) -> Any:
+    """Return the channels of a resized RGB picture: uint8, [3, height, width].
+
+    resample: a key of TORCH_MODE_BY_FILTER.
+    """
     import torch
-    from PIL import Image
 
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).unsqueeze(0)
+    if image.size == size:
+        return picture_to_channels(image)
     width, height = size
-    resized = torch.nn.functional.interpolate(
-        pixels, size=(height, width), mode=mode, antialias=True
+    (channels,) = torch.nn.functional.interpolate(
+        picture_to_pixels(image).permute(2, 0, 1).unsqueeze(0),
+        size=(height, width),
+        mode=TORCH_MODE_BY_FILTER[resample],
+        antialias=True,
     )
-    return Image.fromarray(resized[0].permute(1, 2, 0).contiguous().numpy())
+    return channels
