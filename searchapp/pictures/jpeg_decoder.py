@@ -18,6 +18,7 @@ from searchapp.pictures.jpeg_segments import (
     END_MARKER,
     SOS,
     count_restarts,
+    find_marker_or_restart,
     find_scan_end,
     read_segment,
 )
@@ -152,10 +153,15 @@ def parse_baseline(data: bytes) -> BaselineLayout | None:
                 return None
         elif marker == SOS:
             is_whole = content[0:1] == b"\3" and content[7:] == WHOLE_SCAN
-            end = find_scan_end(data, position)
-            restarts = count_restarts(data, position, end)
-            if not frame or not is_whole or restarts != _count_expected_restarts(frame, interval):
+            if not frame or not is_whole:
                 return None
+            if interval:
+                end = find_scan_end(data, position)
+                restarts = count_restarts(data, position, end)
+                if restarts != _count_expected_restarts(frame, interval):
+                    return None
+            else:
+                end = find_marker_or_restart(data, position)
             if data[end : end + 2] != END_MARKER:
                 return None
             return BaselineLayout(position, end + 2, frame[7::3], interval > 0)
@@ -176,10 +182,8 @@ def _is_usual_frame(frame: bytes) -> bool:
 def _count_expected_restarts(frame: bytes, interval: int) -> int:
     """Return the number of restart markers of a complete scan.
 
-    frame: as in _is_usual_frame. interval: blocks from one restart to the next, or 0.
+    frame: as in _is_usual_frame. interval: blocks from one restart to the next.
     """
-    if not interval:
-        return 0
     height, width = (int.from_bytes(frame[start : start + 2], "big") for start in (1, 3))
     across, down = divmod(frame[7], 16)  # of the units of 8 x 8 pixels in a block
     blocks = -(-width // (8 * across)) * -(-height // (8 * down))
