@@ -27,9 +27,9 @@ DecodeBatch: TypeAlias = "Callable[[Sequence[JpegJob]], Sequence[Pixels | None]]
 
 # The hardware decodes several pictures at once, an H100 or H200 seven: alone, it decoded 1,086
 # pictures of 12 megapixels per second in batches of 48 (7 rounds), 851 in batches of 16 (3 rounds).
-# An incomplete round takes as long as a complete one. While one batch is copied, the other thread
-# decodes the next one.
-DECODER_THREADS, MAX_BATCH_JOBS = 2, 7
+# An incomplete round takes as long as a complete one. So a thread waits until its batch is full,
+# up to FILL_TIMEOUT_S. Meanwhile, the other thread decodes.
+DECODER_THREADS, MAX_BATCH_JOBS, FILL_TIMEOUT_S = 2, 7, 0.05
 MAX_JOBS_IN_FLIGHT = DECODER_THREADS * MAX_BATCH_JOBS  # being decoded, or waiting
 MAX_PIXELS = 64_000_000  # A larger picture needs too much GPU memory: 9 bytes for each pixel.
 MAX_BATCH_PIXELS = 100_000_000  # Batches are cut here; they need 3 bytes for each pixel.
@@ -67,6 +67,7 @@ class BatchedJpegDecoder:
         self._is_preferred, self._min_pixels = is_preferred, min_pixels
         self._slots = threading.Semaphore(MAX_JOBS_IN_FLIGHT)
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._taking = threading.Lock()  # held by the thread whose batch fills
         self._failures_in_a_row = 0
         self._problem = problem
         self._lock, self._is_closed = threading.Lock(), False
@@ -144,18 +145,27 @@ class BatchedJpegDecoder:
         return answer
 
     def _run(self, decode_batch: DecodeBatch) -> None:
-        while (entry := self._queue.get()) is not None:
-            entries = [entry]
-            with suppress(Empty):
-                while len(entries) < MAX_BATCH_JOBS:
-                    if (entry := self._queue.get_nowait()) is None:
-                        self._queue.put(None)  # for this thread's next turn
-                        break
-                    entries.append(entry)
+        while entries := self._take_entries():
             for part in _cut_batches(entries):
                 results = self._decode_jobs(decode_batch, [job for job, _ in part])
                 for (_, answer), pixels in zip(part, results, strict=True):
                     answer.set_result(pixels)
+
+    def _take_entries(self) -> list[_Entry]:
+        """Wait for pictures; return a full batch, or those of FILL_TIMEOUT_S; none at the end."""
+        entries: list[_Entry] = []
+        with self._taking, suppress(Empty):
+            timeout_s: float | None = None  # for the first picture
+            deadline = 0.0
+            while len(entries) < MAX_BATCH_JOBS:
+                if (entry := self._queue.get(timeout=timeout_s)) is None:
+                    if entries:
+                        self._queue.put(None)  # for this thread's next turn
+                    break
+                entries.append(entry)
+                deadline = deadline or time.monotonic() + FILL_TIMEOUT_S
+                timeout_s = max(0.0, deadline - time.monotonic())
+        return entries
 
     def _decode_jobs(self, decode_batch: DecodeBatch, jobs: list[JpegJob]) -> list[Pixels | None]:
         """Decode a batch; if it fails, decode each picture alone, to find out which one fails."""

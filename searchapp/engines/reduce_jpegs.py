@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from searchapp.engines.batched_jpeg import Pixels
@@ -19,30 +20,38 @@ def reduce_pictures(decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[Pix
     """
     import torch
 
-    reduced = [_reduce(each, job) for each, job in zip(decoded, jobs, strict=True)]
-    # One copy for all pictures: after each call of torch, this thread waits for Python's lock.
-    flat = torch.cat([each.reshape(-1) for each in reduced]).round_().clamp_(0, 255)
-    values = flat.to(torch.uint8).cpu().numpy()
-    pictures, start = list[Pixels](), 0
-    for each in reduced:
-        end = start + each.numel()
-        pictures.append(values[start:end].reshape(each.shape))
-        start = end
-    return pictures
+    pictures = dict[int, Pixels]()
+    for (factor, is_422, _), numbers in _group_by_work(decoded, jobs):
+        # Few calls for many pictures: after each one, this thread waits for Python's lock.
+        means = _reduce(torch.stack([decoded[number] for number in numbers]), factor, is_422)
+        values = means.round_().clamp_(0, 255).to(torch.uint8).cpu().numpy()
+        pictures.update(zip(numbers, values, strict=True))
+    return [pictures[number] for number in range(len(jobs))]
 
 
-def _reduce(pixels: Any, job: JpegJob) -> Any:
-    """Return the means of a picture, [height, width, 3], in floating-point numbers."""
+def _group_by_work(
+    decoded: Sequence[Any], jobs: Sequence[JpegJob]
+) -> Iterable[tuple[tuple[int, bool, tuple[int, ...]], list[int]]]:
+    """Return the numbers of the pictures with the same factor, chroma and size."""
+    groups = defaultdict[tuple[int, bool, tuple[int, ...]], list[int]](list)
+    for number, (pixels, job) in enumerate(zip(decoded, jobs, strict=True)):
+        groups[job.shape.factor, job.shape.is_422, tuple(pixels.shape)].append(number)
+    return groups.items()
+
+
+def _reduce(pixels: Any, factor: int, is_422: bool) -> Any:
+    """Return the means of pictures, [n, height, width, 3], in floating-point numbers.
+
+    pixels: uint8, [n, 3, height, width]. is_422: libjpeg keeps the chroma at half the width.
+    """
     import torch
 
     # float16 has all levels; the sums are float32. CPUs are slow with it.
     values = pixels.to(torch.float16 if pixels.is_cuda else torch.float32)
-    means = torch.nn.functional.avg_pool2d(
-        values[None], job.shape.factor, ceil_mode=True, count_include_pad=False
-    )
-    if job.shape.is_422:
-        means = _halve_chroma(means.float(), is_smooth=job.shape.factor < 8).to(values.dtype)
-    return means[0].permute(1, 2, 0)
+    means = torch.nn.functional.avg_pool2d(values, factor, ceil_mode=True, count_include_pad=False)
+    if is_422:
+        means = _halve_chroma(means.float(), is_smooth=factor < 8).to(values.dtype)
+    return means.permute(0, 2, 3, 1)
 
 
 def _halve_chroma(rgb: Any, *, is_smooth: bool) -> Any:

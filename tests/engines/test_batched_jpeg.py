@@ -74,6 +74,30 @@ def test_waiting_pictures_become_a_batch_and_a_bad_one_fails_alone() -> None:
     decoder.close()
 
 
+def test_a_batch_waits_until_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the pictures come one by one: the hardware decodes them in one round."""
+    monkeypatch.setattr(batched_jpeg, "FILL_TIMEOUT_S", 60.0)
+    gate = Gate()
+    decoder = BatchedJpegDecoder(gate.decode, is_preferred=True, min_pixels=1)
+    with ThreadPoolExecutor(batched_jpeg.MAX_BATCH_JOBS) as pool:
+        results = []
+        for number in range(batched_jpeg.MAX_BATCH_JOBS):
+            assert not gate.batches, number
+            results.append(pool.submit(decoder.decode, 4, make_job))
+            while decoder._queue.qsize():  # until the thread has taken it
+                time.sleep(0.001)
+        gate.passes.release()
+        assert all(each.result() is SHOWN for each in results)
+    assert list(map(len, gate.batches)) == [batched_jpeg.MAX_BATCH_JOBS]
+    decoder.close()
+
+
+def test_a_batch_that_does_not_fill_is_decoded_after_a_while() -> None:
+    decoder = BatchedJpegDecoder(decode_good, is_preferred=True, min_pixels=1)
+    assert decoder.decode(4, make_job) is SHOWN
+    decoder.close()
+
+
 def test_the_cores_decode_what_the_device_has_no_slot_for() -> None:
     gate = Gate()
     decoder = BatchedJpegDecoder(gate.decode, is_preferred=False, min_pixels=1)

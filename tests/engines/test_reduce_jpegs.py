@@ -13,7 +13,7 @@ def test_pixels_are_reduced_to_the_mean_of_their_square() -> None:
     """Each picture of a batch by its own factor."""
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    sizes, factors = ((21, 34), (40, 8), (17, 17)), (2, 4, 8)
+    sizes, factors = ((21, 34), (40, 8), (17, 17), (40, 8), (21, 34)), (2, 4, 8, 4, 2)
     pictures = [rng.integers(0, 256, (3, *size), dtype=np.uint8) for size in sizes]
     jobs = [make_job(factor=factor) for factor in factors]
     made = reduce_pictures([torch.from_numpy(each) for each in pictures], jobs)
