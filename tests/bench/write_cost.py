@@ -24,6 +24,7 @@ import numpy as np
 from searchapp.catalog import FileTask
 from searchapp.indexing.embedding.outcomes import EmbeddedPicture, Outcome
 from searchapp.library import Library
+from searchapp.pictures.metadata import METADATA_READER_VERSION
 from searchapp.types import EngineStarting, IndexOptions, PictureInfo, RunFinished
 from searchapp.vectors import pack_vector
 
@@ -31,7 +32,7 @@ BATCH_SIZE, DIMENSIONS = 128, 768
 MAX_PENDING_BATCHES = 42  # three for each of 14 engines
 PICTURE_INFO = PictureInfo(
     format="JPEG", width=640, height=480, taken_at="2024-06-17T12:00:00", camera="Canon EOS 5D",
-    latitude=48.85, longitude=2.35,
+    latitude=48.85, longitude=2.35, reader=METADATA_READER_VERSION,
 )  # fmt: skip
 
 

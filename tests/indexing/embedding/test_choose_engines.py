@@ -100,6 +100,17 @@ def test_untrusted_code_starts_nothing(
             choice.start_many(foreign, MANY, None)
 
 
+@pytest.mark.parametrize(
+    ("cores", "engine_count", "threads"),
+    [(16, 8, 2), (16, 10, 2), (16, 20, 1), (2, 2, 1), (2, 1, 2), (64, 8, 4)],
+)
+def test_reader_threads_are_not_fewer_than_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, engine_count: int, threads: int
+) -> None:
+    monkeypatch.setattr(machine, "list_cores", lambda: list(range(cores)))
+    assert count_engines.count_threads_per_engine(engine_count) == threads
+
+
 def test_a_cluster_is_used_for_few_files_too(job: EmbeddingJob) -> None:
     pytest.importorskip("ray")
     with pytest.raises(EngineError, match="Ray Client is not supported"):
