@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -20,7 +21,6 @@ from searchapp.bench.index_bench import (
     run_in_process,
 )
 from searchapp.bench.index_probe import (
-    EFFORTS,
     HITS_PER_QUERY,
     QueryTimings,
     read_resident_memory_mb,
@@ -32,6 +32,7 @@ from searchapp.vectors import VectorIndex, Vectors, unpack_vectors
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex
 
 MIN_RECALL = 0.98  # Each index is searched at its smallest effort with this recall.
+OWN_EFFORTS = tuple(2 ** (n / 4) for n in range(-12, 9))  # 1/8 to 4
 ROUNDS = 3
 QUERIES_PER_TURN = 10  # few, so that a disturbance of the machine hits all indexes
 
@@ -165,13 +166,17 @@ def choose_effort(index: ComparedIndex, bench: IndexBench, truth: list[list[int]
         import_module(index.peer.module)
     before_mb = read_resident_memory_mb()
     find = index.open(bench.catalog_file, dimensions)
-    for effort in EFFORTS if index.peer is None else PEER_EFFORTS:
+    efforts = OWN_EFFORTS if index.peer is None else PEER_EFFORTS
+    recalls = dict[float, float]()
+
+    def is_enough(effort: float) -> bool:
         found = [find(query, HITS_PER_QUERY, effort) for query in bench.queries]
-        recall = compute_recall(found, truth, bench.query_ids)
-        if recall >= MIN_RECALL:
-            break
+        recalls[effort] = compute_recall(found, truth, bench.query_ids)
+        return recalls[effort] >= MIN_RECALL
+
+    chosen = efforts[min(bisect_left(efforts, True, key=is_enough), len(efforts) - 1)]
     memory_mb = read_resident_memory_mb() - before_mb
-    return replace(index, effort=effort, recall=recall, memory_mb=memory_mb)
+    return replace(index, effort=chosen, recall=recalls[chosen], memory_mb=memory_mb)
 
 
 def query_in_turn(indexes: list[ComparedIndex], bench: IndexBench) -> list[QueryTimings]:

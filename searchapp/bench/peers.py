@@ -12,7 +12,8 @@ from searchapp.vectors import Ids, Vectors
 
 LINKS = 32  # of a node in the graph (M)
 BUILD_EFFORT = 200  # candidates while a node is added (efConstruction)
-PEER_EFFORTS = (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)  # candidates of a query (ef)
+# Candidates of a query (ef), 16 to 1024.
+PEER_EFFORTS = tuple(float(round(2 ** (n / 4))) for n in range(16, 41))
 
 Pages: TypeAlias = "Iterable[tuple[Ids, Vectors]]"
 # Returns the ids nearest to a query, from query, [dimensions], count and effort.

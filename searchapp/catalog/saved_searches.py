@@ -98,8 +98,8 @@ class SavedSearchTable:
                 yield
         except sqlite3.IntegrityError as error:
             raise QueryError(
-                f"there is a saved search {name!r} already; choose another name, or replace that one "
-                "(searchapp saved add --replace)"
+                f"there is a saved search {name!r} already; choose another name, or replace that "
+                "one (searchapp saved add --replace)"
             ) from error
 
 
