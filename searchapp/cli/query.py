@@ -231,7 +231,7 @@ def command(
         return
     if saved is None:
         options, examples = SearchOptions(**arguments), question.build_examples()
-        is_list = question.is_empty and _can_list(options)
+        is_list = question.is_empty and options.can_list
         query = question.build_query(can_be_empty=is_list or bool(examples))
         title = format_title(query, examples)
         if is_list:
@@ -272,12 +272,6 @@ def command(
     elif html is None:
         print_hits(hits, with_dates=is_list or options.sort == "date", with_scores=not is_list)
     note_quality(answer, options)
-
-
-def _can_list(options: SearchOptions) -> bool:
-    """Return whether the options alone select pictures, and none of them needs a question."""
-    is_ranked = options.min_score is not None or options.rerank is not None
-    return options.base_filter.has_conditions and options.by == "both" and not is_ranked
 
 
 def _get_given_options(arguments: Mapping[str, Any]) -> dict[str, Any]:

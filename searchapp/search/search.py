@@ -51,10 +51,13 @@ async def search(
 ) -> SearchResult:
     """Return the best hits of a question, as find_hits() does, and rerank them if asked.
 
+    A question without words and pictures lists the pictures that match the filters, newest first.
     The first options.rerank hits of the complete result are reranked, whichever page of it is
     requested. So pages fit together, and a later page needs no reranker.
     Raises the errors of find_hits, and QueryError if the question cannot be reranked.
     """
+    if options.can_list and all(part.query.modality is None for part in parts):
+        parts = []
     if options.rerank is None:
         return await find_hits(calls, parts, options, one_prompt=one_prompt, examples=examples)
     question = reranking.choose_question(parts, examples, options.by)

@@ -180,6 +180,12 @@ class SearchOptions(Filter):
                 f"rerank is {self.rerank}, but it must be from 1 to {MAX_RERANKED_HITS} hits"
             )
 
+    @property
+    def can_list(self) -> bool:
+        """Return whether the filters alone select pictures, and no option needs a question."""
+        is_ranked = self.min_score is not None or self.rerank is not None
+        return self.has_conditions and self.by == "both" and not is_ranked
+
 
 @dataclass(frozen=True, slots=True)
 class SearchQuestion:
@@ -190,8 +196,13 @@ class SearchQuestion:
     examples: Sequence[Example] = ()
 
     def list_terms(self) -> list[Term]:
-        """Return the query as a list of terms; raise QueryError if it looks for nothing."""
+        """Return the query as a list of terms; the list is empty if there are only filters.
+
+        Raises QueryError if the question looks for nothing.
+        """
         terms = [Term(self.query)] if isinstance(self.query, Query) else list(self.query)
+        if self.query == Query() and not self.examples and self.options.can_list:
+            return []
         is_empty = not terms and not self.examples
         if is_empty or any(term.query.modality is None for term in terms):
             raise QueryError("nothing to look for; give a text, --image FILE, or both")

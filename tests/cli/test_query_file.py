@@ -64,6 +64,7 @@ def test_json_has_an_object_for_each_question_in_order(
         {"terms": [{"text": "red"}, {"image": "below/blue.jpg", "weight": 2}]},
         {"like_files": ["red.jpg"], "count": 3, "include_examples": True},
         {"text": "green", "by": "text", "min_score": "auto"},
+        {"format": ["jpeg"]},
     ]
     file = write_lines(tmp_path / "questions", *questions)
     result = run("query", "--queries", file, "--json", "-k", 1)
@@ -80,6 +81,7 @@ def test_json_has_an_object_for_each_question_in_order(
         ["--text", "red", "--image", "below/blue.jpg:2"],
         ["--like", "red.jpg", "-k", "3", "--include-examples"],
         ["green", "--by", "text", "--min-score", "auto"],
+        ["--format", "jpeg"],
     ]
     for answer, command in zip(answers, commands, strict=True):
         alone = json.loads(run("query", "--json-object", "-k", 1, *command).stdout)

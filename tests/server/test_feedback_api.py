@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from support.api import hit_names, search_api
 
+from searchapp.library import Library
+from searchapp.types import SearchOptions
+
 
 @pytest.fixture
 def ids(client: Any) -> dict[str, int]:
@@ -28,6 +31,16 @@ def test_likes_by_id(client: Any, ids: dict[str, int]) -> None:
     assert form.status_code == 422  # A form with only texts is no multipart form.
     form = client.post("/api/search", data={"like": f"[{red}]"}, files={"image": b"x"})
     assert form.status_code == 400  # The picture is read.
+
+
+def test_filters_alone_list_the_newest_pictures(client: Any, library: Path) -> None:
+    with Library.open(library) as opened:
+        hits = opened.list_newest(SearchOptions(format="jpeg")).hits
+    listed = [Path(hit.path).name for hit in hits]
+    answer = search_api(client, format=["jpeg"], count=1)
+    assert hit_names(answer) == listed[:1], answer.text
+    assert answer.json()["more"]
+    assert hit_names(search_api(client, format=["jpeg"], count=1, offset=1)) == listed[1:]
 
 
 def test_region_of_an_upload_and_of_an_image(
@@ -57,6 +70,8 @@ def test_region_of_an_upload_and_of_an_image(
         ({"terms": [{"image_id": 1, "region": "0,0,0,1"}]}, 422, "has no area"),
         ({"like": [1], "by": "text"}, 400, "a search by text needs words"),
         ({}, 400, "nothing to look for"),
+        ({"rating": ["4+"], "min_score": 0.3}, 400, "nothing to look for"),
+        ({"rating": ["4+"], "by": "text"}, 400, "a search by text needs words"),
     ],
 )
 def test_invalid_fields_are_named(
