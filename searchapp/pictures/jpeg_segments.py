@@ -14,7 +14,7 @@ SEGMENTS_BEHIND_SCAN = {0xC4, SOS, 0xDB, 0xDC, DRI, *range(0xE0, 0xF0), 0xFE}
 # In entropy-coded data, FF 00 is a byte of data, FF FF fills, and FF D0 to FF D7 are restarts.
 RESTART_PATTERN = re.compile(rb"\xff[\xd0-\xd7]")
 MARKER_PATTERN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-CHUNK_BYTES = 1 << 17  # of entropy-coded data, to look through at once
+CHUNK_BYTES = 1 << 18  # of entropy-coded data, to look through at once
 
 
 def read_segment(
