@@ -244,7 +244,7 @@ def test_the_resident_process_logs_as_its_command(
                 break
     finally:
         subprocess.run([sys.executable, "-m", "searchapp", "stop"], env=environment, check=True)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=300)
     line = re.compile(
         rf"INFO {process.pid} searchapp\.server\.request_log: GET /api/v1/resident 200"
     )

@@ -252,7 +252,7 @@ def test_the_api_accepts_filters_and_terms(
         index_folder(opened, photos, model)
     with (
         serve_library(tmp_path / "library", fake_engines) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         assert hit_names(search_api(client, text="red", format="png")) == ["green.png"]
         assert hit_names(search_api(client, text="red", where="path like '%/below/%'")) == [

@@ -222,7 +222,7 @@ def test_the_terminal_is_queried(answer: bytes, protocol: str) -> None:
         [sys.executable, "-c", code],
         stdin=child, stdout=child, stderr=child, start_new_session=True, env=environment,
     )  # fmt: skip
-    shown, is_answered, deadline = b"", False, time.monotonic() + 30
+    shown, is_answered, deadline = b"", False, time.monotonic() + 300
     while b"found" not in shown or not shown.endswith(b"\n"):
         assert time.monotonic() < deadline, shown
         if select.select([parent], [], [], 0.2)[0]:

@@ -230,7 +230,7 @@ def test_words_find_pictures_in_every_way(
         first = json.loads(CliRunner().invoke(cli, arguments, env=environment).stdout)[0]
         assert Path(first["path"]).name == name, (question, first)
         assert reason in {match["by"] for match in first["match"]}
-    with serve_library(data, lend) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with serve_library(data, lend) as url, httpx.Client(base_url=url, timeout=120) as client:
         search_api(client, text="red")
         for question, name, reason in expected:
             first = search_api(client, text=question).json()["hits"][0]

@@ -28,7 +28,7 @@ def client(library: Path, fake_engines: FakeEngines) -> Iterator[Any]:
     """HTTP client of a server whose engine runs."""
     with (
         serve_library(library, fake_engines) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         search_api(client, text="red")
         yield client

@@ -2,9 +2,9 @@
 
 import http.server
 import json
+import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -20,24 +20,21 @@ SLOW_CLIENTS = 200
 
 
 def test_slow_clients_do_not_delay_others(client: Any) -> None:
-    """200 clients send heads and bodies byte by byte; other requests take less than 2 seconds."""
+    """200 clients send heads and bodies byte by byte; other requests do not wait for their end."""
     host, port = client.base_url.host, client.base_url.port
     head = f"POST /api/search HTTP/1.1\r\nHost: {host}:{port}\r\n"
     slow = []
     try:
         for number in range(SLOW_CLIENTS):
-            raw = socket.create_connection((host, port), timeout=10)
+            raw = socket.create_connection((host, port), timeout=60)
             start = f"{head}Content-Length: 100000\r\n\r\n{{" if number % 2 else f"{head}X-Slow: "
             raw.sendall(start.encode())
             slow.append(raw)
-        slowest_s = 0.0
         for _ in range(20):
-            started_at = time.monotonic()
             assert client.post("/api/search", json={"text": "red"}).status_code == 200
-            slowest_s = max(slowest_s, time.monotonic() - started_at)
+            assert not select.select(slow, [], [], 0)[0]  # None was answered or closed.
             for raw in slow:
                 raw.sendall(b"x")
-        assert slowest_s < 2
     finally:
         for raw in slow:
             raw.close()

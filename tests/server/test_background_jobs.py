@@ -20,7 +20,7 @@ from searchapp.server.background_jobs import (
     TooManyJobsError,
 )
 
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_long_timeline_is_compressed_if_the_client_accepts_it(
     monkeypatch.setattr(compressed_answers, "MIN_COMPRESSED_BYTES", 50)
     with (
         serve_library(library, fake_engines) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         plain = client.get("/api/timeline", headers={"Accept-Encoding": "identity"})
         packed = client.get("/api/timeline", headers={"Accept-Encoding": "gzip"})

@@ -31,7 +31,7 @@ def client(tmp_path: Path, album: Path, model: Path, fake_engines: FakeEngines) 
         index_folder(opened, album, model)
     with (
         serve_library(tmp_path / "library", fake_engines) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         yield client
 

@@ -31,7 +31,7 @@ def find_id(client: Any, text: str) -> int:
 
 
 def find_first_hit(url: str) -> dict[str, Any]:
-    with httpx.Client(base_url=url, timeout=20) as client:
+    with httpx.Client(base_url=url, timeout=120) as client:
         return search_api(client, text="red", count=1).json()["hits"][0]
 
 

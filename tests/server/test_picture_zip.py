@@ -232,7 +232,7 @@ def test_reading_ends_when_the_client_goes(
     )
     with (
         serve_library(library, fake_engines) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         with client.stream("GET", "/api/v1/zip?ids=1") as answer:
             next(answer.iter_raw())

@@ -29,7 +29,7 @@ def client(
     rules = AccessRules(TOKEN, frozenset({"127.0.0.1"}))
     with (
         serve_library(tmp_path / "library", fake_engines, rules) as url,
-        httpx.Client(base_url=url, timeout=20) as opened_client,
+        httpx.Client(base_url=url, timeout=120) as opened_client,
     ):
         yield opened_client
 

@@ -30,7 +30,7 @@ def client(
     """HTTP client of a server with a fake reranker."""
     with (
         serve_library(library, fake_engines, start_reranker=reranker) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         yield client
 
@@ -76,7 +76,7 @@ def test_a_reranker_that_does_not_start_is_an_error(
 
     with (
         serve_library(library, fake_engines, start_reranker=fail) as url,
-        httpx.Client(base_url=url, timeout=20) as client,
+        httpx.Client(base_url=url, timeout=120) as client,
     ):
         for _ in range(2):
             answer = search_api(client, text="blue", rerank=2)

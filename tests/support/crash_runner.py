@@ -45,7 +45,7 @@ from support.sample_pictures import save_picture
 
 KILL_BEFORE, KILL_AFTER, KILL_TORN, FAIL_ONCE, FAIL_ALL_FROM = range(1, 6)
 CALL_KINDS = ("write", "sync", "rename", "unlink", "truncate", "create")
-HANG_TIMEOUT_S = 60
+HANG_TIMEOUT_S = 300
 SMALL_POLICY = IndexPolicy(min_unsaved_vectors=8)
 FILE_COUNT = 24
 TRAINED_INDEX = "IVF2,Flat"  # It has a vector file.

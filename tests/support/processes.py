@@ -22,7 +22,7 @@ def run_python(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
-        text=True, capture_output=True, timeout=60, check=False, **options,
+        text=True, capture_output=True, timeout=300, check=False, **options,
     )  # fmt: skip
 
 

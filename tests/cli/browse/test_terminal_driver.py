@@ -42,7 +42,7 @@ def terminal() -> Iterator[Terminal]:
 
 def read_until(parent: int, is_done: Callable[[bytes], bool]) -> bytes:
     """Return what a program draws, until a condition on it is true."""
-    shown, deadline = b"", time.monotonic() + 30
+    shown, deadline = b"", time.monotonic() + 300
     while not is_done(shown):
         assert time.monotonic() < deadline, shown
         if select.select([parent], [], [], 0.1)[0]:

@@ -268,7 +268,7 @@ def test_stdout_carries_only_the_protocol(folder: Path) -> None:
         process.stdin.close()
         messages += [json.loads(line) for line in process.stdout]
         notes = process.stderr.read()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=300) == 0
     assert all(message["jsonrpc"] == "2.0" for message in messages)
     assert messages[-1]["result"]["structuredContent"]["images"] == 4
     for noise in ("print", "descriptor", "child", "log", "warning"):
@@ -299,7 +299,7 @@ def test_the_command_ends_while_a_tool_waits(folder: Path, is_interrupted: bool)
             process.send_signal(signal.SIGINT)
         else:
             process.stdin.close()
-        assert process.wait(timeout=20) == (130 if is_interrupted else 0)
+        assert process.wait(timeout=300) == (130 if is_interrupted else 0)
         note = "searchapp: interrupted" if is_interrupted else ""
         assert process.stderr.read().strip() == note
 
