@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
@@ -40,6 +41,7 @@ class FaissIndex:
         """Wrap a FAISS index."""
         import faiss
 
+        self._faiss: Any = faiss  # its type stubs lack some classes
         self._index = index
         self._ivf = choose_index.find_ivf(index)
         self._transforms = choose_index.list_transforms(index) if self._ivf is not None else []
@@ -135,7 +137,7 @@ class FaissIndex:
         is_single = len(self._transforms) == 1
         return rotation.read_blocks(self._transforms[0]) if is_single else None
 
-    @property
+    @cached_property
     def min_probes(self) -> int:
         """Return the minimum number of inverted lists to search; 0 if the index has no lists."""
         if self._ivf is None:
@@ -155,6 +157,8 @@ class FaissIndex:
     ) -> list[tuple[Ids, Vectors]]:
         """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
         ids, cosines = self.search_many(queries, count, probes, selector)
+        if (ids >= 0).all():
+            return list(zip(ids, cosines, strict=True))
         return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
 
     def search_many(
@@ -190,7 +194,7 @@ class FaissIndex:
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
-        faiss: Any = import_module("faiss")  # its type stubs lack these classes
+        faiss = self._faiss
         arguments = {"sel": selector} if selector is not None else {}
         if self._ivf is None:
             if isinstance(self._inner, faiss.IndexHNSW):

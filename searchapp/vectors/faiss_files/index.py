@@ -29,6 +29,7 @@ MAX_EXACT_COMPARISONS, MAX_MAPPED_COMPARISONS = 2000, 5000
 # From 20 queries on, FAISS multiplies matrices (distance_compute_blas_threshold). Then a query has
 # other scores than alone, in the last bits, so that pages of a result would not fit together.
 QUERIES_PER_SEARCH = 16
+NOTHING = np.empty(0, np.int64), np.empty(0, np.float32)  # no ids and no cosines
 
 logger = logging.getLogger(__name__)
 
@@ -244,7 +245,10 @@ class VectorIndex:
         probe_factor = max(1.0, 0.75 / share)
         probes = max(1, round(self.search_effort * probe_factor * self._base.min_probes))
         probes = min(probes, self._base.list_count)
-        added = self._added.search_each(queries, min(count, len(self._added)), selector, 0)
+        added_count = min(count, len(self._added))
+        added = [NOTHING] * len(queries)
+        if added_count:
+            added = self._added.search_each(queries, added_count, selector, 0)
         based = self._base.search_each(queries, candidate_count, selector, probes)
         for query, (ids, scores), (near, cosines) in zip(
             _split_rows(queries), added, based, strict=True
@@ -255,7 +259,9 @@ class VectorIndex:
                 ((near, cosines),) = self._base.search_each(query, candidate_count, selector, tried)
             if not exact and self._fetch:
                 near, cosines = self._compute_cosines(query, near, count)
-            yield np.concatenate([ids, near]), np.concatenate([scores, cosines])
+            if added_count:
+                near, cosines = np.concatenate([ids, near]), np.concatenate([scores, cosines])
+            yield near, cosines
         del selector_data
 
     def _compute_cosines(self, query: Vectors, ids: Ids, count: int) -> tuple[Ids, Vectors]:

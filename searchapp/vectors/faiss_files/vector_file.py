@@ -19,9 +19,10 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import threading
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -70,6 +71,7 @@ class VectorFile:
     def __init__(self, rows: Words, first_id: int, dimensions: int) -> None:
         """Store mapped rows; `open` calls this method."""
         self._rows, self._first_id, self._dimensions = rows, first_id, dimensions
+        self._scratch = threading.local()
 
     @classmethod
     def open(cls, file: Path, dimensions: int, last_id: int) -> VectorFile | None:
@@ -119,17 +121,8 @@ class VectorFile:
         copied to where a FAISS index keeps its vectors. Their heads are parts of these vectors, and
         are multiplied by zero.
         """
-        import faiss
-
-        words = self._rows.shape[1]
-        index = faiss.IndexScalarQuantizer(
-            4 * words, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
-        row_count = min(len(ids), ROWS_PER_STEP)
-        index.codes.resize(8 * words * row_count)
-        memory = faiss.rev_swig_ptr(index.codes.data(), 8 * words * row_count)
-        all_rows = memory.view("<u8").reshape(row_count, words)
-        padded_query = np.zeros((1, 4 * words), np.float32)
+        index, all_rows = self._get_scratch_index()
+        padded_query = np.zeros((1, index.d), np.float32)
         padded_query[0, HEAD_BYTES // 2 :][: self._dimensions] = query[0]
         cosines = np.full(len(ids), np.nan, np.float32)
         positions = ids - self._first_id
@@ -150,6 +143,22 @@ class VectorFile:
             chosen = order[0][is_used]
             cosines[part][chosen] = products[0][is_used] / _get_norms(heads[chosen])
         return cosines
+
+    def _get_scratch_index(self) -> tuple[Any, Words]:
+        """Return this thread's FAISS index for ROWS_PER_STEP rows, and the memory of its rows."""
+        if not hasattr(self._scratch, "index"):
+            import faiss
+
+            words = self._rows.shape[1]
+            index = faiss.IndexScalarQuantizer(
+                4 * words, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            )
+            size = 8 * words * ROWS_PER_STEP
+            index.codes.resize(size)
+            memory = faiss.rev_swig_ptr(index.codes.data(), size)
+            self._scratch.index = index
+            self._scratch.rows = memory.view("<u8").reshape(ROWS_PER_STEP, words)
+        return self._scratch.index, self._scratch.rows
 
     def has_damage(self) -> bool:
         """Return whether some rows, evenly spread, are neither holes nor valid."""
