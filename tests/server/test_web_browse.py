@@ -151,6 +151,26 @@ def test_scrubber_by_mouse_and_keys(page: Any) -> None:
     expect(scrubber).to_have_attribute("aria-valuetext", first)
 
 
+@pytest.mark.parametrize("size", ["desktop", "tablet"])
+def test_scrubber_labels_are_where_they_lead(tabs: BrowserTabs, site: str, size: str) -> None:
+    """A click on a year shows this year, as the hint beside the mouse promises."""
+    page = tabs.open_page(site, size)
+    expect_count(page, COUNT)
+    scrubber = page.get_by_role("slider", name="Date")
+    labels = scrubber.locator(".year")
+    years = labels.all_inner_texts()
+    assert len(years) > 10
+    oldest, _ = httpx.get(f"{site}/api/timeline").json()["days"][-1]
+    assert years[-1] == oldest[:4]
+    for index, year in enumerate(years):
+        box = labels.nth(index).bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        expect(page.locator("#scrubber-hint")).to_contain_text(year)
+        page.mouse.click(x, y)
+        expect(scrubber).to_have_attribute("aria-valuetext", re.compile(rf"\b{year}\b"))
+
+
 def test_keys_move_in_the_grid(page: Any, tabs: BrowserTabs) -> None:
     """Arrows, Home and End reach tiles that are not in the document yet; Tab has one stop."""
     page.get_by_label("What the picture shows").focus()
