@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -149,6 +150,34 @@ def test_scrubber_by_mouse_and_keys(page: Any) -> None:
     expect(scrubber).to_have_attribute("aria-valuenow", scrubber.get_attribute("aria-valuemax"))
     page.keyboard.press("Home")
     expect(scrubber).to_have_attribute("aria-valuetext", first)
+
+
+FIND_LABELS = """() => {
+  const ticks = [...document.querySelectorAll("#bars .tick")].filter((tick) => tick.textContent);
+  return ticks.map((tick) => {
+    const range = document.createRange();
+    range.selectNodeContents(tick);
+    const { left, right } = range.getBoundingClientRect();
+    return [left, right];
+  });
+}"""
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_dates_fit_into_the_panel(tabs: BrowserTabs, site: str, size: str) -> None:
+    """Dates with a day are not cut off. Labels of bars neither overlap nor leave the panel."""
+    for query in ("", "?after=2019-07-04&before=2019-07-31"):
+        page = tabs.open_page(f"{site}/{query}", size)
+        if size == "phone":
+            page.get_by_role("button", name=re.compile("^Filters")).click()
+        expect(page.locator("#bars")).to_be_visible()
+        for name in ("after", "before", "side"):
+            assert page.locator(f"#{name}").evaluate("e => e.scrollWidth <= e.clientWidth"), name
+        labels = page.evaluate(FIND_LABELS)
+        assert len(labels) > 3
+        assert all(a[1] + 2 < b[0] for a, b in pairwise(labels))
+        bars = page.locator("#bars").bounding_box()
+        assert labels[-1][1] <= bars["x"] + bars["width"] + 1
 
 
 @pytest.mark.parametrize("size", ["desktop", "tablet"])
