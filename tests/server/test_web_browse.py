@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from support.browser import (
+    VIEWPORT_SIZES,
     BrowserTabs,
     choose_value,
     each_view,
@@ -178,6 +179,15 @@ def test_dates_fit_into_the_panel(tabs: BrowserTabs, site: str, size: str) -> No
         assert all(a[1] + 2 < b[0] for a, b in pairwise(labels))
         bars = page.locator("#bars").bounding_box()
         assert labels[-1][1] <= bars["x"] + bars["width"] + 1
+
+
+def test_tabs_wrap_if_the_text_is_large(tabs: BrowserTabs, site: str) -> None:
+    page = tabs.open_page(site, "phone")
+    expect_count(page, COUNT)
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+    tab = page.get_by_role("link", name="Duplicates").bounding_box()
+    assert tab["x"] + tab["width"] <= VIEWPORT_SIZES["phone"][0]
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 @pytest.mark.parametrize("size", ["desktop", "tablet"])
