@@ -373,6 +373,15 @@ def test_folder_is_opened_on_this_computer_only(
     tabs.expect_errors("status of 500")
 
 
+def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:
+    """Such a window is half of a screen, or a screen at 200 %."""
+    page = open_picture(tabs, site)
+    page.set_viewport_size({"width": 720, "height": 450})
+    name = page.locator("#large-name")
+    name.evaluate("element => (element.textContent = 'IMG_20230617_120000.jpg')")
+    assert name.evaluate("element => element.clientWidth") > 110
+
+
 @each_view
 def test_bar_fits_into_each_size(tabs: BrowserTabs, site: str, size: str, scheme: str) -> None:
     """All actions are in the window, large enough for fingers, and do not overlap."""
