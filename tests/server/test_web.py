@@ -208,7 +208,7 @@ def test_large_picture_is_lost_by_a_reload(page: Any) -> None:
 def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> None:
     """The page refuses another media type; the server refuses a broken picture."""
     send_file(page, "drop", b"text", "notes.txt", "text/plain")
-    expect(page.get_by_text("notes.txt is not a picture")).to_be_visible()
+    expect(page.get_by_text("“notes.txt” is not a picture")).to_be_visible()
     send_file(page, "drop", b"not at all", "broken.png")
     expect(page.get_by_role("heading", name="Something went wrong")).to_be_visible()
     expect(page.get_by_text("not a picture, or a picture in an unknown format")).to_be_visible()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
 from support.browser import (
+    VIEWPORT_SIZES,
     BrowserTabs,
     choose_value,
     each_view,
@@ -149,6 +151,63 @@ def test_scrubber_by_mouse_and_keys(page: Any) -> None:
     expect(scrubber).to_have_attribute("aria-valuenow", scrubber.get_attribute("aria-valuemax"))
     page.keyboard.press("Home")
     expect(scrubber).to_have_attribute("aria-valuetext", first)
+
+
+FIND_LABELS = """() => {
+  const ticks = [...document.querySelectorAll("#bars .tick")].filter((tick) => tick.textContent);
+  return ticks.map((tick) => {
+    const range = document.createRange();
+    range.selectNodeContents(tick);
+    const { left, right } = range.getBoundingClientRect();
+    return [left, right];
+  });
+}"""
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_dates_fit_into_the_panel(tabs: BrowserTabs, site: str, size: str) -> None:
+    """Dates with a day are not cut off. Labels of bars neither overlap nor leave the panel."""
+    for query in ("", "?after=2019-07-04&before=2019-07-31"):
+        page = tabs.open_page(f"{site}/{query}", size)
+        if size == "phone":
+            page.get_by_role("button", name=re.compile("^Filters")).click()
+        expect(page.locator("#bars")).to_be_visible()
+        for name in ("after", "before", "side"):
+            assert page.locator(f"#{name}").evaluate("e => e.scrollWidth <= e.clientWidth"), name
+        labels = page.evaluate(FIND_LABELS)
+        assert len(labels) > 3
+        assert all(a[1] + 2 < b[0] for a, b in pairwise(labels))
+        bars = page.locator("#bars").bounding_box()
+        assert labels[-1][1] <= bars["x"] + bars["width"] + 1
+
+
+def test_tabs_wrap_if_the_text_is_large(tabs: BrowserTabs, site: str) -> None:
+    page = tabs.open_page(site, "phone")
+    expect_count(page, COUNT)
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+    tab = page.get_by_role("link", name="Duplicates").bounding_box()
+    assert tab["x"] + tab["width"] <= VIEWPORT_SIZES["phone"][0]
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+@pytest.mark.parametrize("size", ["desktop", "tablet"])
+def test_scrubber_labels_are_where_they_lead(tabs: BrowserTabs, site: str, size: str) -> None:
+    """A click on a year shows this year, as the hint beside the mouse promises."""
+    page = tabs.open_page(site, size)
+    expect_count(page, COUNT)
+    scrubber = page.get_by_role("slider", name="Date")
+    labels = scrubber.locator(".year")
+    years = labels.all_inner_texts()
+    assert len(years) > 10
+    oldest, _ = httpx.get(f"{site}/api/timeline").json()["days"][-1]
+    assert years[-1] == oldest[:4]
+    for index, year in enumerate(years):
+        box = labels.nth(index).bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        expect(page.locator("#scrubber-hint")).to_contain_text(year)
+        page.mouse.click(x, y)
+        expect(scrubber).to_have_attribute("aria-valuetext", re.compile(rf"\b{year}\b"))
 
 
 def test_keys_move_in_the_grid(page: Any, tabs: BrowserTabs) -> None:

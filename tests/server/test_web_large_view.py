@@ -237,6 +237,22 @@ def test_closed_view_stays_closed(tabs: BrowserTabs, site: str) -> None:
     assert page.evaluate("openings") == 1
 
 
+def test_view_closes_before_the_search_ends(tabs: BrowserTabs, site: str) -> None:
+    """A slow answer, or a model that loads, must not leave the user with the large view."""
+    page = open_picture(tabs, site)
+    held: list[Any] = []
+    page.route("**/api/similar/**", lambda route: held.append(route))
+    page.get_by_role("link", name="More like this").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#results")).to_be_focused()
+    expect(page.locator("#status")).to_have_text("Searching …")
+    while not held:
+        page.wait_for_timeout(20)  # ms; Playwright calls the route meanwhile
+    held[0].continue_()
+    expect(page.locator("#status")).to_contain_text("best first")
+    expect(page).to_have_url(re.compile(r"\?similar=\d+$"))
+
+
 @pytest.mark.parametrize("size", ["phone", "tablet"])
 def test_fingers_swipe_pinch_and_tap(tabs: BrowserTabs, site: str, size: str) -> None:
     """A swipe goes on, a pinch or double tap zooms, and a finger moves the enlarged picture."""
@@ -355,6 +371,15 @@ def test_folder_is_opened_on_this_computer_only(
     page.keyboard.press("o")
     expect(page.locator("#toast")).to_contain_text("xdg-open ended with status 4")
     tabs.expect_errors("status of 500")
+
+
+def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:
+    """Such a window is half of a screen, or a screen at 200 %."""
+    page = open_picture(tabs, site)
+    page.set_viewport_size({"width": 720, "height": 450})
+    name = page.locator("#large-name")
+    name.evaluate("element => (element.textContent = 'IMG_20230617_120000.jpg')")
+    assert name.evaluate("element => element.clientWidth") > 110
 
 
 @each_view

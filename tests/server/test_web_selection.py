@@ -217,6 +217,7 @@ def test_long_press_selects(tabs: BrowserTabs, site: str, size: str) -> None:
     width, height = VIEWPORT_SIZES[size]
     assert bar["x"] >= 0 and bar["x"] + bar["width"] <= width
     assert bar["y"] + bar["height"] <= height
+    assert bar["height"] < 2 * 44  # all buttons are in one row
 
 
 def test_more_and_less_like_these(page: Any) -> None:

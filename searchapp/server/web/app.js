@@ -22,9 +22,10 @@ import { listenToSelectionBar } from "./selection_bar.js";
 import { resultsKey } from "./state.js";
 import { translatePage } from "./texts.js";
 import { $, isPlain } from "./views.js";
-import { listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
+import { closeLargeView, listenToViewer, showLargeView, useViewerKey } from "./viewer.js";
 
 async function showState(state, previous, options) {
+  if (state.open === null) closeLargeView(); // before the search, which can take long
   const isNew = changeView(state);
   if (isNew || resultsKey(state) !== resultsKey(previous)) clearSelection(); // other pictures are shown
   drawForm(state);
@@ -37,7 +38,7 @@ async function showState(state, previous, options) {
     : showPictures(state, previous, options);
   drawSide(state, options.again); // after the request for the pictures, which matter more
   await shown;
-  await showLargeView(state);
+  if (state.open !== null) await showLargeView(state);
 }
 
 // Keys of the whole page; parts of the page handle their own keys.

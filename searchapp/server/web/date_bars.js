@@ -106,13 +106,13 @@ function drawBar(bar, i, maxImages) {
 function drawLabels() {
   const isByMonth = bars[0]?.name.length > 4;
   const isOneYear = isByMonth && bars[0].name.slice(0, 4) === bars.at(-1).name.slice(0, 4);
-  const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 6));
+  const step = isByMonth ? 1 : Math.max(1, Math.ceil(bars.length / 5));
   [...$("bars").children].forEach((item, i) => {
     const [year, month] = bars[i].name.split("-");
     const label = !isByMonth
       ? (bars.length - 1 - i) % step === 0 && year
       : isOneYear
-        ? MONTHS[month - 1]
+        ? i % 2 === 0 && MONTHS[month - 1] // twelve names would touch each other
         : (month === "01" || i === 0) && year;
     item.querySelector(".tick").textContent = label || "";
   });

@@ -6,7 +6,7 @@ import { hasExamples } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
-import { drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { capitalize, drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
 import { mayHaveMore, sortHits } from "./results.js";
 import { drawScoreSlider } from "./score_slider.js";
@@ -242,7 +242,7 @@ export function showProblem(error, retry) {
   clearPictures();
   showNotice("problem", {
     title: text("problem"),
-    text: error.message,
+    text: error.status ? capitalize(error.message) : error.message, // the server begins in lower case
     actions: [retry ? [text("try_again"), retry] : [text("back"), showAgain]],
   });
 }

@@ -9,7 +9,7 @@ export function showNotice(kind, { title = "", text = "", code = "", actions = [
   section.className = kind;
   $("notice-title").textContent = title;
   $("notice-title").hidden = !title;
-  $("notice-text").textContent = capitalize(text);
+  $("notice-text").textContent = text;
   $("notice-code").textContent = code;
   $("notice-code").hidden = !code;
   $("notice-actions").replaceChildren(
@@ -31,7 +31,7 @@ export function drawWarnings(warnings) {
   );
 }
 
-const capitalize = (sentence) => sentence.charAt(0).toUpperCase() + sentence.slice(1);
+export const capitalize = (sentence) => sentence.charAt(0).toUpperCase() + sentence.slice(1);
 
 export const hideNotice = () => ($("notice").hidden = true);
 

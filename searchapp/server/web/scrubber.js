@@ -6,11 +6,14 @@ import { $, createElement } from "./views.js";
 
 const LABEL_SPACE = 18; // minimum distance of two labels or dots, in CSS pixels
 const DOT_SPACE = 7;
+const LABEL_REACH = 6; // half the height of a label
 const END_MARGIN = 60; // CSS pixels: less than the height of the header
 
 let months = []; // {key, title, top, count}: groups of the grid, newest first
 let gridHeight = 1;
+let scrollHeight = 1; // the end of the scale scrolls this far down the grid
 let trackHeight = 1;
+let marks = []; // {label, y, top}: a year, or a dot without a label; y: on the track
 let goTo = () => {};
 
 // Call callback(top) when the user chooses a place; top: in the coordinates of the grid.
@@ -26,51 +29,67 @@ export function drawScrubber(model, plan) {
         .filter(({ key }) => key !== undefined)
     : [];
   gridHeight = Math.max(1, plan.height);
+  scrollHeight = Math.max(1, gridHeight - innerHeight * 0.8);
   const isUseful = months.length > 1 && plan.height > innerHeight * 1.5;
   $("scrubber").hidden = !isUseful;
   trackHeight = $("scrubber-track").clientHeight;
   if (isUseful) drawMarks();
 }
 
-const getPosition = (top) => (top / gridHeight) * trackHeight;
+// Return the place on the track that scrolls to a top; those of the last screen are at its end.
+const getPosition = (top) => Math.min(1, Math.max(0, top / scrollHeight)) * trackHeight;
 
 function drawMarks() {
-  const marks = [];
+  marks = [];
   let [lastLabel, lastDot, lastYear] = [-Infinity, -Infinity, null];
   for (const { key, top } of months) {
     const [y, year] = [getPosition(top), key.slice(0, 4)];
-    const mark = (className, textContent) => {
-      const element = createElement("span", { className, textContent });
-      element.style.top = `${y}px`;
-      marks.push(element);
-    };
     if (year && year !== lastYear && y - lastLabel >= LABEL_SPACE) {
-      mark("year", year);
+      marks.push({ label: year, y, top });
       [lastLabel, lastDot] = [y, y + DOT_SPACE];
     } else if (y - lastDot >= DOT_SPACE && y - lastLabel >= LABEL_SPACE / 2 + 3) {
-      mark("dot", "");
+      marks.push({ label: "", y, top });
       lastDot = y;
     }
     lastYear = year;
   }
-  $("scrubber-marks").replaceChildren(...marks);
+  markLastYear();
+  $("scrubber-marks").replaceChildren(...marks.map(makeMark));
   $("scrubber").setAttribute("aria-valuemax", months.length - 1);
+}
+
+// Label the last year, too: earlier marks make room for it.
+function markLastYear() {
+  const { key, top } = months.findLast((month) => month.key) ?? months[0];
+  const [y, year] = [getPosition(top), key.slice(0, 4)];
+  if (!year || marks.some(({ label }) => label === year)) return;
+  marks = marks.filter((mark, i) => i === 0 || mark.y <= y - LABEL_SPACE);
+  marks.push({ label: year, y, top });
+}
+
+function makeMark({ label, y }) {
+  const element = createElement("span", { className: label ? "year" : "dot", textContent: label });
+  element.style.top = `${y}px`;
+  return element;
 }
 
 const findMonth = (top) => Math.max(0, months.findLastIndex((month) => month.top <= top));
 
+// Return the number of the month at the top of the visible part.
+function findShownMonth(top) {
+  // The last months cannot come to the top of the page: at its end, the last one counts.
+  const isEnd = top + innerHeight - END_MARGIN >= gridHeight;
+  return isEnd ? months.length - 1 : findMonth(Math.max(0, top) + 1);
+}
+
 // Show the place of the viewport. top: of the visible part, in the coordinates of the grid.
 export function moveHandle(top) {
   if ($("scrubber").hidden) return;
-  // The last months cannot come to the top of the page: at its end, the last one counts.
-  const isEnd = top + innerHeight - END_MARGIN >= gridHeight;
-  const index = isEnd ? months.length - 1 : findMonth(Math.max(0, top) + 1);
+  const index = findShownMonth(top);
   const { title, count } = months[index];
   $("scrubber").setAttribute("aria-valuenow", index);
   $("scrubber").setAttribute("aria-valuetext", text("month_count", title, count));
-  const share = Math.min(1, Math.max(0, top / Math.max(1, gridHeight - innerHeight * 0.8)));
-  const y = share * trackHeight;
-  $("scrubber-handle").style.transform = `translateY(${y}px)`;
+  $("scrubber-handle").style.transform = `translateY(${getPosition(top)}px)`;
   $("scrubber-date").textContent = title;
 }
 
@@ -83,17 +102,18 @@ export function flashDate() {
   hideTimer = setTimeout(() => $("scrubber").classList.remove("active"), 1200);
 }
 
-function scrubTo(clientY) {
+// Return {y, top}: a place on the track, and where it is in the grid. A pixel of the track can be a
+// screen of the grid, so a label stands for the first month of its year, if snaps is true.
+function findPlace(clientY, snaps) {
   const { top, height } = $("scrubber-track").getBoundingClientRect();
-  const share = Math.min(1, Math.max(0, (clientY - top) / height));
-  goTo(share * (gridHeight - innerHeight * 0.8));
+  const y = Math.min(height, Math.max(0, clientY - top));
+  const near = marks.find((mark) => mark.label && Math.abs(mark.y - y) <= LABEL_REACH);
+  return { y, top: snaps && near ? near.top : (y / Math.max(1, height)) * scrollHeight };
 }
 
 function showHint(clientY) {
-  const { top, height } = $("scrubber-track").getBoundingClientRect();
-  const y = Math.min(height, Math.max(0, clientY - top));
-  const month = months[findMonth((y / height) * (gridHeight - innerHeight * 0.8) + 1)];
-  $("scrubber-hint").textContent = month?.title ?? "";
+  const { y, top } = findPlace(clientY, true);
+  $("scrubber-hint").textContent = months[findShownMonth(top)]?.title ?? "";
   $("scrubber-hint").style.transform = `translateY(${y}px)`;
 }
 
@@ -127,11 +147,11 @@ export function listenToScrubber() {
     scrubber.focus({ preventScroll: true });
     scrubber.setPointerCapture(event.pointerId);
     scrubber.classList.add("dragging");
-    scrubTo(event.clientY);
+    goTo(findPlace(event.clientY, true).top);
   });
   scrubber.addEventListener("pointermove", (event) => {
     showHint(event.clientY);
-    if (scrubber.hasPointerCapture(event.pointerId)) scrubTo(event.clientY);
+    if (scrubber.hasPointerCapture(event.pointerId)) goTo(findPlace(event.clientY, false).top);
   });
   for (const type of ["pointerup", "pointercancel"]) {
     scrubber.addEventListener(type, () => scrubber.classList.remove("dragging"));

@@ -23,8 +23,8 @@ export const GERMAN = {
   pasted_picture: "eingefügtes Bild",
   like: (name) => `wie ${name}`,
   pictures_like: (name) => `Bilder wie ${name}`,
-  not_a_picture: (name) => `${name} ist kein Bild. Wählen Sie eine Bilddatei.`,
-  unreadable: (name) => `${name} ist nicht lesbar. Wählen Sie eine Datei, keinen Ordner.`,
+  not_a_picture: (name) => `„${name}“ ist kein Bild. Wählen Sie eine Bilddatei.`,
+  unreadable: (name) => `„${name}“ ist nicht lesbar. Wählen Sie eine Datei, keinen Ordner.`,
 
   // filters
   filters: "Filter",

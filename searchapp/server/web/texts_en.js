@@ -23,8 +23,8 @@ export const ENGLISH = {
   pasted_picture: "pasted picture",
   like: (name) => `like ${name}`,
   pictures_like: (name) => `Pictures like ${name}`,
-  not_a_picture: (name) => `${name} is not a picture. Choose an image file.`,
-  unreadable: (name) => `${name} cannot be read. Choose a file, not a folder.`,
+  not_a_picture: (name) => `“${name}” is not a picture. Choose an image file.`,
+  unreadable: (name) => `“${name}” cannot be read. Choose a file, not a folder.`,
 
   // filters
   filters: "Filters",

@@ -19,14 +19,11 @@ const PAN_STEP = 80; // CSS pixels of one arrow key
 
 const findOpenIndex = () => getModel().ids.indexOf(getState().open);
 
-// Open, change or close the large view, so that it shows the picture of the state.
-export async function showLargeView(state) {
+export const closeLargeView = () => $("large").close();
+
+// Open or change the large view, so that it shows the picture of the state.
+export async function showLargeView({ open: id }) {
   const dialog = $("large");
-  const id = state.open;
-  if (id === null) {
-    if (dialog.open) dialog.close();
-    return;
-  }
   const model = getModel();
   const index = findOpenIndex();
   let picture = index >= 0 ? model.getPicture(index) : null;
@@ -89,7 +86,7 @@ async function openNeighbor(offset) {
 
 // If a click opened the large view, closing it goes back in the history. Otherwise the browser's
 // back button would open it again.
-function closeLargeView() {
+function finishClosing() {
   clearLargeView();
   hideToast();
   if (document.fullscreenElement) document.exitFullscreen();
@@ -134,7 +131,7 @@ function listenToStage() {
     swipe: (offset) => !isZoomed() && openNeighbor(offset),
     doubleTap: toggleZoom,
     tap(event) {
-      if (event.pointerType === "mouse" && !isOnPicture(event)) $("large").close();
+      if (event.pointerType === "mouse" && !isOnPicture(event)) closeLargeView();
     },
   });
   listenToWheel(stage, zoomBy, (event) => !event.target.closest("video"));
@@ -142,8 +139,8 @@ function listenToStage() {
 }
 
 export function listenToViewer() {
-  $("close").addEventListener("click", () => $("large").close());
-  $("large").addEventListener("close", closeLargeView);
+  $("close").addEventListener("click", closeLargeView);
+  $("large").addEventListener("close", finishClosing);
   $("previous").addEventListener("click", () => openNeighbor(-1));
   $("next").addEventListener("click", () => openNeighbor(1));
   listenToStage();
