@@ -62,7 +62,7 @@ def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:
         raise QueryError(
             f"the text has {count} tokens, but {Path(engine.spec.name).name} accepts only {limit}"
             f"{' with a picture' if limit < engine.spec.text_limit else ''}; "
-            "shorten the text, or cut it with --truncate"
+            "shorten the text, or let it be cut with the option truncate"
         )
     words = text.split()
     kept_words = bisect_right(

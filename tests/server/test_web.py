@@ -439,8 +439,9 @@ def test_url_restores_the_page(page: Any, tabs: BrowserTabs, site: str) -> None:
 
 
 def test_invalid_values_in_the_url_are_ignored(tabs: BrowserTabs, site: str) -> None:
-    """With an invalid date or number in the URL, the page still searches."""
-    page = tabs.open_page(f"{site}/?q=blue&after=soon&min=high&open=&similar=x&other=1")
+    """With an invalid date, place or number in the URL, the page still searches."""
+    wrong = "after=soon&before=2019-13&near=95,2,1&area=1,2,3&min=high&open=&similar=x&other=1"
+    page = tabs.open_page(f"{site}/?q=blue&{wrong}")
     expect_first(page, "blue.jpg")
     expect_count(page, 60)
 

@@ -198,9 +198,10 @@ def test_names_of_places_are_values(page: Any) -> None:
 def test_place_and_own_dates(page: Any) -> None:
     """Filter by a typed place, and without file dates; an invalid place is marked, not sent."""
     place = page.get_by_role("textbox", name="Place")
-    place.fill("somewhere")
-    page.keyboard.press("Tab")
-    expect(place).to_have_attribute("aria-invalid", "true")
+    for wrong in ("somewhere", "95,2.35,10km", "48.85,181,10km", "49,2,48,3"):
+        place.fill(wrong)
+        page.keyboard.press("Tab")
+        expect(place).to_have_attribute("aria-invalid", "true")
     expect_count(page, 5)
     place.fill("48.85,2.35,10km")
     page.keyboard.press("Tab")
@@ -210,6 +211,20 @@ def test_place_and_own_dates(page: Any) -> None:
     page.get_by_label("Ignore file dates").check()
     expect_count(page, 4)
     assert page.url.endswith("?q=red&taken=true")
+
+
+def test_a_date_that_does_not_exist_is_marked_and_not_sent(page: Any) -> None:
+    after = page.locator("#after")
+    for wrong in ("2019-13", "2023-02-30", "202", "2023-1"):
+        after.fill(wrong)
+        page.keyboard.press("Tab")
+        expect(after).to_have_attribute("aria-invalid", "true")
+    expect_count(page, 5)
+    assert page.url.endswith("?q=red")
+    after.fill("2024-02-29")
+    page.keyboard.press("Tab")
+    expect(after).to_have_attribute("aria-invalid", "false")
+    page.wait_for_url("**/?q=red&after=2024-02-29")
 
 
 def test_rectangle_on_the_map(page: Any) -> None:

@@ -1,5 +1,6 @@
 // Filters: their names are the same in the state, in the URL of the page, and in the API.
 
+import { isArea, isCircle, isDate } from "./filter_values.js";
 import { text } from "./texts.js";
 import { formatArea, formatDateRange, formatFolderName, formatRating } from "./views.js";
 
@@ -8,7 +9,7 @@ export const NO_FILTERS = {
   keyword: [], any_keyword: false, format: [], place: [], near: "", area: "",
 };
 
-const DATE = /^\d{4}(-\d\d(-\d\d)?)?$/;
+const CHECKS = { after: isDate, before: isDate, near: isCircle, area: isArea };
 const NAMES = Object.keys(NO_FILTERS);
 
 const isSet = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
@@ -29,12 +30,12 @@ export function appendFilters(state, parameters) {
   return parameters;
 }
 
-// Return the filters in the parameters of a URL; ignore invalid dates.
+// Return the filters in the parameters of a URL; ignore invalid dates and places.
 export function readFilters(parameters) {
   const filters = { ...NO_FILTERS };
   for (const name of NAMES) {
     const values = parameters.getAll(name).filter(Boolean);
-    if (["after", "before"].includes(name) && !DATE.test(values[0])) continue;
+    if (name in CHECKS && !CHECKS[name](values[0] ?? "")) continue;
     if (Array.isArray(NO_FILTERS[name])) filters[name] = values;
     else if (typeof NO_FILTERS[name] === "boolean") filters[name] = values[0] === "true";
     else if (values.length) filters[name] = values[0];

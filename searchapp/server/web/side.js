@@ -3,6 +3,7 @@
 import { getFacets } from "./api.js";
 import { drawDateBars, listenToDateBars, onDatesSelected } from "./date_bars.js";
 import { drawFacets } from "./facets.js";
+import { isArea, isCircle, isDate } from "./filter_values.js";
 import { activeFilters, filterKey } from "./filters.js";
 import { loadLibrary } from "./library_info.js";
 import { changeFilters, getState } from "./navigation.js";
@@ -13,8 +14,6 @@ import { text } from "./texts.js";
 import { $, createElement } from "./views.js";
 
 const TYPING_PAUSE_MS = 150;
-const PLACE = /^-?\d+(\.\d*)?,-?\d+(\.\d*)?,\d+(\.\d*)?(km)?$/;
-const AREA = /^-?\d+(\.\d*)?(,-?\d+(\.\d*)?){3}$/;
 const isNarrow = matchMedia("(max-width: 900px)");
 
 let facets = null; // {key, ...answer of /api/facets}
@@ -82,18 +81,19 @@ function closeDrawer() {
 
 function changePlace() {
   const value = $("near").value.replaceAll(" ", "");
-  const isValid = !value || PLACE.test(value) || AREA.test(value);
+  const isValid = !value || isCircle(value) || isArea(value);
   $("near").setAttribute("aria-invalid", String(!isValid));
   if (!isValid) return;
-  changeFilters({ near: PLACE.test(value) ? value : "", area: AREA.test(value) ? value : "" });
+  changeFilters({ near: isCircle(value) ? value : "", area: isArea(value) ? value : "" });
 }
 
 function listenToDates() {
   for (const name of ["after", "before"]) {
     $(name).addEventListener("change", () => {
-      const valid = $(name).checkValidity();
-      $(name).setAttribute("aria-invalid", String(!valid));
-      if (valid) changeFilters({ [name]: $(name).value.trim() });
+      const value = $(name).value.trim();
+      const isValid = !value || isDate(value);
+      $(name).setAttribute("aria-invalid", String(!isValid));
+      if (isValid) changeFilters({ [name]: value });
     });
   }
   onDatesSelected((dates) => {
