@@ -23,7 +23,7 @@ from searchapp.vectors.packing import Ids, Vectors
 # Measured: with fewer probes than this minimum, recall is lost in an index with few lists. Packed
 # lists are scanned faster. So an index has fewer of them, and scans a larger part.
 MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of lists
-MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 96, 3.0
+MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 112, 3.5
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
 
