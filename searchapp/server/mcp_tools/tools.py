@@ -16,12 +16,20 @@ import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, ImageContent, TextContent, ToolAnnotations
+from mcp_types import (
+    CallToolResult,
+    ImageContent,
+    InputRequiredResult,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
 from pydantic import Field
 
 from searchapp import __version__
 from searchapp.errors import SearchAppError
 from searchapp.files.display_path import display_path
+from searchapp.server.mcp_tools.bounded_answers import MAX_LIST_ITEMS, shorten_text
 from searchapp.server.mcp_tools.library_requests import LibraryRequests, Notify
 from searchapp.server.request_models import FilterRequest
 from searchapp.types import AUTO_MIN_SCORE, SearchOptions
@@ -49,11 +57,45 @@ Filters = Annotated[
 Count = Annotated[int, Field(ge=1, le=MAX_HITS, description="maximum number of pictures")]
 
 
+class _StrictServer(MCPServer[Any]):
+    """An MCP server that refuses unknown arguments, which the SDK would ignore.
+
+    Otherwise a condition beside `filters` instead of inside it gives unfiltered results.
+    """
+
+    async def list_tools(self) -> list[Tool]:
+        """Return the tools; their schemas allow no other arguments."""
+        tools = await super().list_tools()
+        for tool in tools:
+            tool.input_schema = {**tool.input_schema, "additionalProperties": False}
+        return tools
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; raise ToolError if it does not have one of the arguments."""
+        for tool in await self.list_tools():
+            known = tool.input_schema["properties"]
+            unknown = [argument for argument in arguments if argument not in known]
+            if tool.name == name and unknown:
+                raise ToolError(_explain_unknown_arguments(name, unknown, list(known)))
+        return await super().call_tool(name, arguments, context)
+
+
+def _explain_unknown_arguments(tool: str, unknown: list[str], known: list[str]) -> str:
+    names = ", ".join(map(shorten_text, unknown[:MAX_LIST_ITEMS]))
+    message = f"the tool {tool} has no argument {names}. "
+    message += f"Its arguments are {', '.join(known)}." if known else "It has no arguments."
+    if "filters" in known and not FilterRequest.model_fields.keys().isdisjoint(unknown):
+        message += " Put conditions into filters."
+    return message
+
+
 def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     """Return an MCP server whose tools answer from one library."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    server: MCPServer[Any] = MCPServer(
+    server = _StrictServer(
         "searchapp", instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
     # It logs to stderr with a handler of its own, which would print each of our records again.

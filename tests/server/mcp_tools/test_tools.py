@@ -114,6 +114,7 @@ def test_all_tools_say_that_they_only_read(session: tuple[Client, Any]) -> None:
     for tool in tools:
         assert tool.annotations.read_only_hint and tool.description
         assert "context" not in tool.input_schema["properties"]
+        assert tool.input_schema["additionalProperties"] is False
 
 
 def test_search_finds_pictures_by_words_and_filters(call: Call) -> None:
@@ -178,6 +179,9 @@ def test_a_name_that_is_not_utf8_is_shown(call: Call) -> None:
         ("search", {"text": "red", "filters": {"like_files": ["/etc/passwd"]}}, "like_files"),
         ("search", {"text": "red", "filters": {"collection": "none"}}, "collection"),
         ("facets", {"filters": {"where": "delete from files"}}, "where"),
+        ("search", {"text": "red", "folder": ["/photos"]}, "Put conditions into filters."),
+        ("similar", {"image_id": 1, "offset": 5}, "no argument offset. Its arguments are image_id"),
+        ("info", {"folder": "/photos"}, "info has no argument folder. It has no arguments."),
     ],
 )
 def test_a_bad_argument_is_answered_with_a_reason(
