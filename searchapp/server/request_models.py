@@ -161,12 +161,15 @@ class FilterRequest(RequestFields):
         return values | {"keyword": tuple(self.keyword)}
 
 
+FIND_DESCRIPTION = (
+    "count only values that contain this text; ratings, positions and months are always counted"
+)
+
+
 class FacetsRequest(FilterRequest):
     """Conditions of counted images, and of the counted values."""
 
-    find: Annotated[
-        str, Field(max_length=200, description="count only values that contain this text")
-    ] = ""
+    find: Annotated[str, Field(max_length=200, description=FIND_DESCRIPTION)] = ""
 
 
 class SimilarRequest(FilterRequest):

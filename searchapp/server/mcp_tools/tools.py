@@ -31,7 +31,7 @@ from searchapp.errors import SearchAppError
 from searchapp.files.display_path import display_path
 from searchapp.server.mcp_tools.bounded_answers import MAX_LIST_ITEMS, shorten_text
 from searchapp.server.mcp_tools.library_requests import LibraryRequests, Notify
-from searchapp.server.request_models import FilterRequest
+from searchapp.server.request_models import FIND_DESCRIPTION, FilterRequest
 from searchapp.types import AUTO_MIN_SCORE, SearchOptions
 
 Result = TypeVar("Result")
@@ -148,9 +148,7 @@ def make_server(requests: LibraryRequests) -> MCPServer[Any]:
     async def facets(
         context: Context[Any, Any],
         filters: Filters = None,
-        find: Annotated[
-            str, Field(max_length=200, description="count only values that contain this text")
-        ] = "",
+        find: Annotated[str, Field(max_length=200, description=FIND_DESCRIPTION)] = "",
     ) -> dict[str, Any]:
         """Count pictures by folder, camera, lens, keyword, rating, format, place and month."""
         conditions = filters or FilterRequest()

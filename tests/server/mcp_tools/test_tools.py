@@ -115,6 +115,9 @@ def test_all_tools_say_that_they_only_read(session: tuple[Client, Any]) -> None:
         assert tool.annotations.read_only_hint and tool.description
         assert "context" not in tool.input_schema["properties"]
         assert tool.input_schema["additionalProperties"] is False
+    (facets,) = (tool for tool in tools if tool.name == "facets")
+    described = facets.input_schema["properties"]["find"]["description"]
+    assert "ratings, positions and months are always counted" in described
 
 
 def test_search_finds_pictures_by_words_and_filters(call: Call) -> None:
@@ -144,6 +147,8 @@ def test_facets_and_info_describe_the_library(call: Call, folder: Path) -> None:
     assert (facets["images"], facets["formats"]) == (4, {"jpeg": 2, "png": 2})
     assert facets["folders"] == {str(photos): 3, str(photos / "below"): 1}
     assert call("facets", filters={"format": "png"})["images"] == 2
+    found = call("facets", find="no such value")
+    assert found.keys() == {"images", "ratings", "months"}  # as the schema says
     info = call("info")
     assert (info["images"], info["model"], info["library"]) == (4, "fake-clip", str(folder))
 
