@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from searchapp.catalog.connection import begin_immediate
 from searchapp.catalog.text_index import PAGE_IMAGES, TEXT_COLUMNS, make_rows, update_page
+from searchapp.types import format_count
 
 UNWRITABLE_CODES = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 # The images that have a row in texts, or must have one. Rows in stale_texts wait for an update.
@@ -31,7 +32,9 @@ def find_text_damage(db: Database) -> str | None:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in UNWRITABLE_CODES:
             return str(error)
     if wrong_count:
-        return f"the words of {wrong_count:,} images are not those of their names and captions"
+        return (
+            f"the words of {format_count(wrong_count, 'image')} are not those in names and captions"
+        )
     return None
 
 

@@ -65,7 +65,7 @@ class LibraryCheck:
             logger.info("Skipped all other checks: the catalog is damaged.")
             return
         for table, count in upkeep.count_orphaned_rows():
-            problem = f"{count:,} orphaned rows in the table {table}"
+            problem = f"{format_count(count, 'orphaned row')} in the table {table}"
             yield self._make_fault(problem, upkeep.delete_orphaned_rows, repair)
         if text_damage := upkeep.find_text_damage():
             problem = f"the index of the words is wrong: {text_damage}"
@@ -276,19 +276,19 @@ class LibraryCheck:
             for file in temporary_files
             if time.time() - file.stat().st_mtime > MAX_TEMPORARY_AGE_S
         ]
-        for problem, files in (
-            ("temporary files are left over", old_files),
+        for noun, owner, files in (
+            ("leftover temporary file", "", old_files),
             (
-                "index files belong to no collection",
+                "index file",
+                " without a collection",
                 list_unused_files(self.folder, index_files),
             ),
-            ("thumbnails belong to no image", unused_thumbnails),
-            ("thumbnails are empty or cut off", broken_thumbnails),
+            ("thumbnail", " without an image", unused_thumbnails),
+            ("empty or cut-off thumbnail", "", broken_thumbnails),
         ):
             if files:
-                yield self._make_fault(
-                    f"{len(files):,} {problem}", partial(_unlink_files, files), repair
-                )
+                problem = f"{format_count(len(files), noun)}{owner}"
+                yield self._make_fault(problem, partial(_unlink_files, files), repair)
 
 
 def _unlink_files(files: list[Path]) -> None:

@@ -207,7 +207,7 @@ def test_a_broken_thumbnail_is_made_again(
     assert client.get(f"/api/thumbnails/{image_id}").content == good == file.read_bytes()
     file.write_bytes(broken)
     found = run("check")
-    assert (found.exit_code, found.stdout) == (1, "1 thumbnails are empty or cut off\n")
+    assert (found.exit_code, found.stdout) == (1, "1 empty or cut-off thumbnail\n")
     assert run("check", "--repair").exit_code == 0
     assert not file.exists()
     assert run("check").exit_code == 0

@@ -281,15 +281,15 @@ FAULTS: list[tuple[Callable[[Library], None], int, str]] = [
         1,
         "has invalid vectors: 1 with a wrong dimension",
     ),
-    (spoil_image, 1, "1 orphaned rows in the table embeddings"),
+    (spoil_image, 1, "1 orphaned row in the table embeddings"),
     (spoil_count, 0, "has 60 embeddings, but the catalog states 63"),
     (spoil_ids, 0, "the vectors in the index file are not those in the catalog"),
     (spoil_file, 0, "changed since it was written"),
     (spoil_content, 0, "cannot be used: its content is damaged (after byte 0)"),
     (spoil_scores, 0, "of the 200 nearest vectors"),
     (lambda library: next(library.folder.glob("*.faiss")).unlink(), 0, "is missing"),
-    (leave_files, 0, "2 index files belong to no collection"),
-    (spoil_words, 0, "the words of 3 images are not those of their names and captions"),
+    (leave_files, 0, "2 index files without a collection"),
+    (spoil_words, 0, "the words of 3 images are not those in names and captions"),
     (spoil_word_index, 0, "the index of the words is wrong: "),
 ]
 
