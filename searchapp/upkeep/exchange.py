@@ -34,6 +34,7 @@ from searchapp.upkeep.json_export import (
     BATCH_ROWS,
     load_vectors,
     read_json,
+    require_own_vectors,
     write_json,
     write_npy,
 )
@@ -195,6 +196,7 @@ def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
                 return header, lambda: _check_pages(file, header, read_pages())
             case _:
                 header, document = read_json(file)
+                require_own_vectors(file, document)
                 return header, lambda: _check_pages(
                     file, header, _join_vectors(file, document["images"], None)
                 )

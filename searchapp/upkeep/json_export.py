@@ -19,6 +19,7 @@ from searchapp.types import CatalogedImage, ExportHeader
 from searchapp.upkeep.export_rows import image_to_row, parse_header
 
 DIGEST_KEY = "vectors_sha256"  # in a .json file: SHA-256 of the float16 values in the .npy file
+DIGEST_TAIL_BYTES = 200  # at the end of a .json file, which hold the digest
 BATCH_ROWS = 10_000  # rows in memory at once
 
 
@@ -29,7 +30,14 @@ def write_npy(
 
     The .json file holds a digest of the vectors, which import compares: a crash between the two
     replacements must not give an image the vector of another.
+    Raises LibraryError if the .json file exists and is something else: the user did not name it.
     """
+    description = file.with_suffix(".json")
+    if _is_other_file(description):
+        raise LibraryError(
+            f"{file} cannot be written: its second file would replace {description}, which does "
+            "not describe a .npy file; choose another name, or move that file away"
+        )
     array = {"descr": "<f2", "fortran_order": False, "shape": (count, header.dimensions)}
     # Ordinary writes report a full disk. A memory map would end the process with SIGBUS.
     with write_atomically(file) as temporary, temporary.open("wb") as stream:
@@ -54,9 +62,17 @@ def write_npy(
             stream.flush()  # If the disk is full, fail before the .json file is replaced.
             os.fsync(stream.fileno())
 
-        return write_json(
-            file.with_suffix(".json"), header, write_vectors(), get_digest=digest.hexdigest
-        )
+        return write_json(description, header, write_vectors(), get_digest=digest.hexdigest)
+
+
+def _is_other_file(file: Path) -> bool:
+    """Return whether a .json file exists, has content, and does not end with a digest."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - DIGEST_TAIL_BYTES))
+        return size > 0 and f'"{DIGEST_KEY}"'.encode() not in stream.read()
 
 
 def write_json(
@@ -93,12 +109,25 @@ def read_json(file: Path) -> tuple[ExportHeader, dict[str, Any]]:
     return parse_header(document), document
 
 
+def require_own_vectors(file: Path, document: dict[str, Any]) -> None:
+    """Raise LibraryError if a .json file only describes the vectors of a .npy file."""
+    if DIGEST_KEY in document:
+        vectors = file.with_suffix(".npy")
+        raise LibraryError(f"{file} has no vectors, because it belongs to {vectors}; import that")
+
+
 def load_vectors(file: Path, document: dict[str, Any]) -> Any:
     """Return the array of a .npy file; raise LibraryError if it is not that of the .json file.
 
     Exports of earlier versions have no digest; only the number of their rows is compared.
     """
     vectors = np.load(file, mmap_mode="r", allow_pickle=False)
+    if any(isinstance(row, dict) and "vector" in row for row in document["images"][:1]):
+        description = file.with_suffix(".json")
+        raise LibraryError(
+            f"{description} is an export with vectors, and does not describe {file}; import "
+            f"{description}"
+        )
     if (expected := document.get(DIGEST_KEY)) is not None:
         digest = hashlib.sha256()
         for start in range(0, len(vectors), BATCH_ROWS):

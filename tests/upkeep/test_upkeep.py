@@ -524,6 +524,42 @@ def test_an_export_killed_between_its_two_files_is_refused(
         assert opened.export(file) == other.load(file).images == 20
 
 
+def test_an_export_to_npy_keeps_a_json_file_of_the_user(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Its second file replaces only the second file of an earlier export."""
+    index_folder(opened, photos, model)
+    other_file = tmp_path / "captions.json"
+    for content in ("[]", None):
+        if content is None:
+            opened.export(other_file)
+        else:
+            other_file.write_text(content)
+        before = other_file.read_bytes()
+        with pytest.raises(LibraryError, match=r"would replace .*/captions\.json, which does not"):
+            opened.export(tmp_path / "captions.npy")
+        assert other_file.read_bytes() == before
+        assert {file.name for file in tmp_path.glob("captions*")} == {"captions.json"}
+    other_file.unlink()
+    assert [opened.export(tmp_path / "captions.npy") for _ in range(2)] == [3, 3]
+
+
+def test_a_json_file_is_not_confused_with_that_of_a_npy_file(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """Each of the two is refused in place of the other, with the name of the right file."""
+    index_folder(opened, photos, model)
+    opened.export(tmp_path / "x.npy")
+    with Library.open(tmp_path / "other", create=True) as other:
+        with pytest.raises(LibraryError, match=r"belongs to .*/x\.npy; import that"):
+            other.load(tmp_path / "x.json")
+        opened.export(tmp_path / "x.json")
+        with pytest.raises(LibraryError, match=r"does not describe .*/x\.npy; import .*/x\.json"):
+            other.load(tmp_path / "x.npy")
+        assert other.info().images == 0
+        assert other.load(tmp_path / "x.json").images == 3
+
+
 def test_exports_of_earlier_versions_are_read(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
