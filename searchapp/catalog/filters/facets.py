@@ -78,7 +78,7 @@ def count_facets(
     """Count images by facet, among the images that match all masks.
 
     find: only values that contain this text, ignoring case, are counted. Ratings, positions and
-    months are no texts, and are always counted.
+    months are not texts, and are always counted.
 
     A facet ignores the masks with its own name, so that its other values stay visible. Only the
     keyword facet obeys its own masks, because an image can have several keywords.
