@@ -235,7 +235,7 @@ class VectorIndex:
         """Yield candidates of each query, from base and added vectors, with exact cosines."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
         exact = self._base.is_exact
-        # Measured with 250,000 vectors and PQ192x4fs, 112 lists and 2,000 queries: 120 candidates for
+        # Measured with 250,000 vectors, PQ192x4fs, 112 lists and 2,000 queries: 120 candidates for
         # ten hits give a recall of .982, and 100 give .980.
         ranked_count = round(self.search_effort * (6 * count + 60))
         candidate_count = count if exact else max(count, ranked_count)
