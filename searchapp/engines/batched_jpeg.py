@@ -152,7 +152,10 @@ class BatchedJpegDecoder:
                     answer.set_result(pixels)
 
     def _take_entries(self) -> list[_Entry]:
-        """Wait for pictures; return a full batch, or those of FILL_TIMEOUT_S; none at the end."""
+        """Wait for pictures; return a full batch, or what came within FILL_TIMEOUT_S.
+
+        Return an empty list if the decoder was closed.
+        """
         entries: list[_Entry] = []
         with self._taking, suppress(Empty):
             timeout_s: float | None = None  # for the first picture

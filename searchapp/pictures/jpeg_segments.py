@@ -47,13 +47,13 @@ def find_scan_end(data: bytes, position: int) -> int:
 def find_marker_or_restart(data: bytes, position: int) -> int:
     """Return the offset of the first marker in or behind entropy-coded data, as find_scan_end.
 
-    It takes half the time of find_scan_end, and other threads can run Python meanwhile.
+    It takes a quarter of the time of find_scan_end, and other threads can run Python meanwhile.
     """
     values, last = np.frombuffer(data, np.uint8), len(data) - 1
     while position < last:
         end = min(last, position + CHUNK_BYTES)
         is_marker = values[position:end] == 0xFF
-        # The next byte is neither 00 nor FF: less 1, these are the highest two.
+        # The next byte is neither 00 nor FF. Minus 1, these are the highest two values: FF and FE.
         is_marker &= values[position + 1 : end + 1] - np.uint8(1) < 0xFE
         if is_marker[found := int(is_marker.argmax())]:
             return position + found

@@ -276,7 +276,7 @@ class LibraryCheck:
             for file in temporary_files
             if time.time() - file.stat().st_mtime > MAX_TEMPORARY_AGE_S
         ]
-        for noun, owner, files in (
+        for noun, fault, files in (
             ("leftover temporary file", "", old_files),
             (
                 "index file",
@@ -287,7 +287,7 @@ class LibraryCheck:
             ("empty or cut-off thumbnail", "", broken_thumbnails),
         ):
             if files:
-                problem = f"{format_count(len(files), noun)}{owner}"
+                problem = f"{format_count(len(files), noun)}{fault}"
                 yield self._make_fault(problem, partial(_unlink_files, files), repair)
 
 

@@ -120,8 +120,8 @@ def is_gpu_busy() -> bool:
 def count_threads_per_engine(engine_count: int) -> int:
     """Return the number of reader threads for each engine, if engines share this machine.
 
-    It is rounded up. With ten engines on 16 cores, one thread each left two fifths of the cores
-    idle: a thread that reads ahead cannot decode while the engine holds Python's lock.
+    It is rounded up: with ten engines on 16 cores, one thread each left two fifths of the cores
+    idle.
     """
     return min(MAX_THREADS, -(-len(machine.list_cores()) // max(1, engine_count)))
 

@@ -118,7 +118,7 @@ class FaissIndex:
 
     def remove(self, ids: Ids) -> None:
         """Remove vectors by id. Raises RemovalUnsupportedError if this kind cannot remove."""
-        faiss: Any = import_module("faiss")
+        faiss = self._faiss
         try:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.remove_ids(self._index, self._ivf, ids)
@@ -215,7 +215,7 @@ class FaissIndex:
 
     def write(self, file: Path) -> None:
         """Write the index to a file, with checksums; raise OSError if writing fails."""
-        faiss: Any = import_module("faiss")  # its type stubs lack these classes
+        faiss = self._faiss
         # FAISS's own file writer ignores errors when it closes the file, so Python writes it.
         with file.open("wb") as opened:
             writer = ChecksumWriter(opened)
