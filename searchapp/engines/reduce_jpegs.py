@@ -24,8 +24,9 @@ def reduce_pictures(decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[Pix
     for (factor, is_422, _), numbers in _group_by_work(decoded, jobs):
         # Few calls for many pictures: after each one, this thread waits for Python's lock.
         means = _reduce(torch.stack([decoded[number] for number in numbers]), factor, is_422)
-        values = means.round_().clamp_(0, 255).to(torch.uint8).cpu().numpy()
-        pictures.update(zip(numbers, values, strict=True))
+        values = means.round_().clamp_(0, 255).to(torch.uint8)
+        # The GPU puts the channels of a pixel side by side, as Pillow needs them.
+        pictures.update(zip(numbers, values.contiguous().cpu().numpy(), strict=True))
     return [pictures[number] for number in range(len(jobs))]
 
 

@@ -21,6 +21,7 @@ def test_pixels_are_reduced_to_the_mean_of_their_square() -> None:
         made, pictures, sizes, factors, strict=True
     ):
         assert reduced.shape == (-(-height // factor), -(-width // factor), 3)
+        assert reduced.flags.c_contiguous
         for row, column in ((0, 0), (reduced.shape[0] - 1, reduced.shape[1] - 1)):
             square = values[:, row * factor :, column * factor :][:, :factor, :factor]
             assert np.abs(reduced[row, column] - square.mean(axis=(1, 2))).max() <= 0.51
