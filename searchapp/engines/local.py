@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from searchapp.engines import vllm_settings
 from searchapp.engines.base import Refusal, Vector, normalize_vector, summarize_error
 from searchapp.engines.captured_output import capture_output
+from searchapp.engines.image_tower import ImageTower, TowerPixels
 from searchapp.engines.picture_layouts import choose_layout
-from searchapp.engines.pixels import PixelRenderer, make_picture_id
+from searchapp.engines.pixels import make_picture_id
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.sized_renderer import SizedRenderer
 from searchapp.engines.start_vllm import create_llm, prepare_start, watch_start
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_SLICE_INPUTS = 256  # inputs that vLLM holds at once
+CPU_TOWER_PICTURES = 32  # that an image tower takes at once on a CPU
 # The engine gives up after this many inputs in a row have exceeded the memory, each alone.
 MAX_OUT_OF_MEMORY_INPUTS = 3
 
@@ -58,7 +60,7 @@ class LocalEngine:
         """
         self._spec, self._seed, self._verbose, self._bulk = spec, seed, verbose, bulk
         self._llm: Any = None
-        self._pixel_renderer: PixelRenderer | None = None
+        self._image_tower: ImageTower | None = None
         self._sized_renderer: SizedRenderer | None = None
         self._requests = itertools.count()
         self._slice_inputs = MAX_SLICE_INPUTS  # reduced after memory was exhausted
@@ -78,6 +80,9 @@ class LocalEngine:
 
     def prepare(self, item: EngineInput) -> EngineInput:
         """Render an input into the tokens and the picture tensor that vLLM takes."""
+        if isinstance(item.rendered, TowerPixels) and self._image_tower is None:
+            # An engine that restarts without its tower gets pictures of the engine before.
+            item = replace(item, image=item.rendered.to_picture(), rendered=None)
         if item.rendered is not None:
             return item
         try:
@@ -147,7 +152,7 @@ class LocalEngine:
         results: list[Vector | Refusal] = []
         for single in inputs:
             try:
-                results += self._run_model([single])
+                results += self._run_model([self.prepare(single)])
                 self._out_of_memory_count = 0
             except _EngineFailedError as error:
                 self._out_of_memory_count = (
@@ -180,8 +185,12 @@ class LocalEngine:
         """Choose the fastest way to render pictures, and embed a first one on a GPU."""
         model_size.set_resize_function(resize_picture)
         if not self._spec.prompts.document:  # a two-tower model: its input is only the picture
-            self._pixel_renderer = PixelRenderer.learn_from_renderer(
-                lambda image: self._render_with_vllm(EngineInput("", image)), self._spec.image
+            self._image_tower = ImageTower.start(
+                self._llm,
+                self._spec.image,
+                vllm_settings.MAX_CONCURRENT_INPUTS if has_gpu() else CPU_TOWER_PICTURES,
+                lambda image: self._render_with_vllm(EngineInput("", image)),
+                lambda rendered: self._run_requests({0: rendered})[0],
             )
         with suppress(AttributeError, KeyError):  # an unusual configuration
             layout = choose_layout(self._spec, self._llm.model_config.hf_config)
@@ -197,12 +206,12 @@ class LocalEngine:
     def _render_input(self, item: EngineInput) -> Any:
         image = item.image
         if (
-            self._pixel_renderer
+            self._image_tower
             and image is not None
             and not item.prompt
-            and self._pixel_renderer.can_render(image)
+            and self._image_tower.can_embed(image)
         ):
-            return self._pixel_renderer.render_picture(image)
+            return self._image_tower.prepare(image)
         if (
             self._sized_renderer
             and image is not None
@@ -235,32 +244,59 @@ class LocalEngine:
 
     def _run_model(self, inputs: Sequence[EngineInput]) -> list[Vector | Refusal]:
         """Run the model on prepared inputs; raises _EngineFailedError if the engine fails."""
+        results: list[Vector | Refusal] = [Refusal("the engine returned no result")] * len(inputs)
+        pictures, requests = dict[int, TowerPixels](), dict[int, Any]()
+        for number, item in enumerate(inputs):
+            if isinstance(item.rendered, Refusal):
+                results[number] = item.rendered
+            elif isinstance(item.rendered, TowerPixels):
+                pictures[number] = item.rendered
+            else:
+                requests[number] = item.rendered
+        started: list[str] = []
+        try:
+            outputs = self._run_tower(pictures) | self._run_requests(requests, started)
+        except Exception as error:  # EngineDeadError, or any error of the running model
+            is_out_of_memory = vllm_settings.is_out_of_memory(error)
+            if is_out_of_memory and self._abort_requests(started):
+                raise _OutOfMemoryError(summarize_error(error)) from error
+            raise _EngineFailedError(summarize_error(error)) from error
+        for number, output in outputs.items():
+            results[number] = output if isinstance(output, Refusal) else self._read_output(output)
+        return results
+
+    def _run_tower(self, pictures: dict[int, TowerPixels]) -> dict[int, Vector]:
+        """Run the image tower; return the output for each picture, by its number."""
+        if not pictures or self._image_tower is None:
+            return {}
+        vectors = self._image_tower.embed(list(pictures.values()))
+        return dict(zip(pictures, vectors, strict=True))
+
+    def _run_requests(
+        self, inputs: dict[int, Any], started: list[str] | None = None
+    ) -> dict[int, Vector | Refusal]:
+        """Run vLLM's engine on rendered inputs; return its output for each one, by its number.
+
+        The names of the requests are added to `started`.
+        """
         from vllm import PoolingParams
 
         engine, numbers = self._llm.llm_engine, dict[str, int]()
-        results: list[Vector | Refusal] = []
-        for number, item in enumerate(inputs):
-            results.append(Refusal("the engine returned no result"))
-            if isinstance(item.rendered, Refusal):
-                results[number] = item.rendered
-                continue
+        outputs = dict[int, Vector | Refusal]()
+        for number, rendered in inputs.items():
             name = str(next(self._requests))
             try:
-                engine.add_request(name, item.rendered, PoolingParams(task=self._task))
-                numbers[name] = number
+                engine.add_request(name, rendered, PoolingParams(task=self._task))
             except Exception as error:  # vLLM rejects the input, for example as too long.
-                results[number] = Refusal(summarize_error(error))
-        try:
-            while engine.has_unfinished_requests():
-                for output in engine.step():
-                    values = output.outputs.data.float().numpy()
-                    results[numbers[output.request_id]] = self._read_output(values)
-        except Exception as error:  # EngineDeadError, or any error of the running model
-            is_out_of_memory = vllm_settings.is_out_of_memory(error)
-            if is_out_of_memory and self._abort_requests(list(numbers)):
-                raise _OutOfMemoryError(summarize_error(error)) from error
-            raise _EngineFailedError(summarize_error(error)) from error
-        return results
+                outputs[number] = Refusal(summarize_error(error))
+                continue
+            numbers[name] = number
+            if started is not None:
+                started.append(name)
+        while engine.has_unfinished_requests():
+            for output in engine.step():
+                outputs[numbers[output.request_id]] = output.outputs.data.float().numpy()
+        return outputs
 
     def _read_output(self, values: Vector) -> Vector | Refusal:
         """Return the result of an input from the model's output for it."""

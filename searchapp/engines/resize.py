@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from searchapp.engines.tensors import (
-    channels_to_picture,
+    ChannelPicture,
     picture_to_channels,
     picture_to_pixels,
 )
@@ -19,7 +19,7 @@ TORCH_MODE_BY_FILTER = {2: "bilinear", 3: "bicubic"}  # keys: Pillow's Resamplin
 def resize_picture(image: Picture, size: tuple[int, int], resample: int) -> Picture:
     """Return a resized picture; a few pixel values differ from Pillow's result by 1 of 255."""
     if resample in TORCH_MODE_BY_FILTER and image.mode == "RGB":
-        return channels_to_picture(resize_to_channels(image, size, resample))
+        return ChannelPicture(resize_to_channels(image, size, resample))
     from PIL.Image import Resampling
 
     return image.resize(size, Resampling(resample))

@@ -20,6 +20,7 @@ from searchapp.engines.picture_layouts import CHANNELS, PictureLayout
 from searchapp.engines.pixels import (
     MAX_PIXEL_DIFFERENCE,
     PIXEL_VALUES_KEY,
+    get_only_picture,
     make_noise_picture,
     replace_pixels,
 )
@@ -83,7 +84,7 @@ class SizedRenderer:
         try:
             first, second = (make_noise_picture(*size, seed=seed) for seed in (0, 1))
             example = self._render(first)
-            template = _Template(example, *self._fit_scale(first, _get_item(example)))
+            template = _Template(example, *self._fit_scale(first, get_only_picture(example)))
             is_same = _is_same(self._fill(template, second), self._render(second))
         except Exception as error:  # Another version of vLLM: use its own renderer.
             logger.debug("vLLM renders pictures of %d x %d: %r", *size, error)
@@ -113,7 +114,7 @@ class SizedRenderer:
         import torch
 
         rendered = template.rendered
-        example = _get_item(rendered)[PIXEL_VALUES_KEY].data
+        example = get_only_picture(rendered)[PIXEL_VALUES_KEY].data
         values = self._layout(image).flatten(2)
         if template.scale is not None:
             values = values.to(torch.float32).mul_(template.scale).add_(template.shift)
@@ -128,7 +129,7 @@ def _is_same(ours: Any, theirs: Any) -> bool:
     keys = ("prompt_token_ids", "mm_placeholders")
     if set(ours) != set(theirs) or any(ours[key] != theirs[key] for key in keys):
         return False
-    made, expected = _get_item(ours), _get_item(theirs)
+    made, expected = get_only_picture(ours), get_only_picture(theirs)
     if set(made) != set(expected):
         return False
     for key in set(made) - {PIXEL_VALUES_KEY}:
@@ -138,9 +139,3 @@ def _is_same(ours: Any, theirs: Any) -> bool:
     if values.dtype != wanted.dtype or values.shape != wanted.shape:
         return False
     return bool((values.float() - wanted.float()).abs().max() < MAX_PIXEL_DIFFERENCE)
-
-
-def _get_item(rendered: Any) -> Any:
-    """Return the only picture of a rendered prompt."""
-    (item,) = rendered["mm_kwargs"]["image"]
-    return item

@@ -6,6 +6,8 @@ import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
@@ -35,15 +37,26 @@ def picture_to_pixels(image: Picture) -> Any:
 
 def picture_to_channels(image: Picture) -> Any:
     """Return the channels of an RGB picture: uint8, [3, height, width], in this memory order."""
+    if isinstance(image, ChannelPicture):
+        return image.channels
     channels = b"".join(channel.tobytes() for channel in image.split())
     return bytes_to_tensor(channels).view(3, image.height, image.width)
 
 
-def channels_to_picture(channels: Any) -> Picture:
-    """Return an RGB picture of channels: uint8, [3, height, width].
+class ChannelPicture(Image.Image):
+    """An RGB picture made of a tensor. Pillow gets the pixels only when it needs them."""
 
-    Pillow merges the channels, which takes a sixth of the time that torch takes to reorder them.
-    """
-    from PIL import Image
+    def __init__(self, channels: Any) -> None:
+        """channels: uint8, [3, height, width]. Nothing may write to them."""
+        super().__init__()
+        self.channels = channels
+        _, height, width = channels.shape
+        self._mode, self._size = "RGB", (width, height)
 
-    return Image.merge("RGB", [Image.fromarray(channel) for channel in channels.numpy()])
+    def load(self) -> Any:
+        """Give the pixels to Pillow, which calls this method before it uses them."""
+        if self._im is None:
+            # Pillow merges the channels in a sixth of the time that torch takes to reorder them.
+            parts = [Image.fromarray(channel) for channel in self.channels.numpy()]
+            self._im = Image.merge("RGB", parts).im
+        return super().load()

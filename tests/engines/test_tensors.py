@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import warnings
 
 import numpy as np
@@ -11,8 +13,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from searchapp.engines.tensors import (
+    ChannelPicture,
     bytes_to_tensor,
-    channels_to_picture,
     picture_to_channels,
     picture_to_pixels,
 )
@@ -26,7 +28,27 @@ def test_pixels_and_channels_are_those_of_the_picture() -> None:
     channels = picture_to_channels(PICTURE)
     assert np.array_equal(channels.numpy(), VALUES.transpose(2, 0, 1))
     assert channels.is_contiguous()
-    assert channels_to_picture(channels).tobytes() == PICTURE.tobytes()
+
+
+def test_a_picture_of_channels_is_one_of_pillow() -> None:
+    """Pillow can do with it what it does with any picture; its channels are not copied."""
+    channels = picture_to_channels(PICTURE)
+    picture = ChannelPicture(channels)
+    assert (picture.size, picture.mode) == (PICTURE.size, "RGB")
+    assert picture_to_channels(picture) is channels
+    assert np.array_equal(np.asarray(picture), VALUES)
+    for edit in (
+        lambda image: image.crop((1, 2, 5, 6)),
+        lambda image: image.resize((4, 4)),
+        lambda image: image.convert("L"),
+        lambda image: image.copy(),
+        lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    ):
+        assert edit(ChannelPicture(channels)).tobytes() == edit(PICTURE).tobytes()
+    file = io.BytesIO()
+    ChannelPicture(channels).save(file, "PNG")
+    assert Image.open(file).tobytes() == PICTURE.tobytes()
+    assert pickle.loads(pickle.dumps(ChannelPicture(channels))).tobytes() == PICTURE.tobytes()
 
 
 def test_read_only_bytes_cause_no_warning() -> None:

@@ -2,6 +2,8 @@
 
 import gc
 import io
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from support.real_vllm import VLLM_MARKS, make_exact, start_exact_engine
 from support.tiny_checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 
 from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines.image_tower import ImageTower
 from searchapp.engines.local import MAX_SLICE_INPUTS, LocalEngine
+from searchapp.engines.pixels import replace_pixels
 from searchapp.engines.resize import resize_picture
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError, ModelError
@@ -178,22 +182,76 @@ def test_more_inputs_than_a_slice(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 0), (37, 0), (0, 3), (11, 0), (0, 10)])
-def test_fitted_pixels_equal_those_of_the_models_processor(
+def test_the_image_tower_gives_the_pixels_and_vectors_of_vllm(
     engine: LocalEngine, size: tuple[int, int]
 ) -> None:
-    """The fitted renderer is in use, and gives the same pixels as vLLM's renderer."""
-    assert engine._pixel_renderer is not None
-    side = engine.spec.image.side
+    """The tower is in use; its pixels and vectors are those of vLLM's own renderer and engine."""
+    tower = engine._image_tower
+    assert tower is not None
+    side, fit = engine.spec.image.side, engine.spec.image.fit
     picture = noise(side + size[0], side + size[1], seed=5)
-    assert engine._pixel_renderer.can_render(picture) == (
-        engine.spec.image.fit == "crop" or size == (0, 0)
-    )
-    ours = engine.prepare(EngineInput("", picture)).rendered
-    theirs = engine._render_with_vllm(EngineInput("", picture))
-    assert ours["prompt_token_ids"] == theirs["prompt_token_ids"]
-    ours, theirs = (it["mm_kwargs"]["image"][0]["pixel_values"].data for it in (ours, theirs))
-    assert float((ours - theirs).abs().max()) < 0.02
-    assert ours.std() > 0.2
+    assert tower.can_embed(picture) == (fit == "crop" or size == (0, 0))
+    others = [noise(side, side, seed=seed) for seed in range(3)]
+    rendered = engine._render_with_vllm(EngineInput("", picture))
+    if tower.can_embed(picture):
+        theirs = rendered["mm_kwargs"]["image"][0]["pixel_values"].data
+        ours = tower._scale_channels(tower.prepare(picture).channels[None])[0]
+        assert float((ours - theirs).abs().max()) < 0.02
+        assert ours.std() > 0.2
+    inputs = [EngineInput("", each) for each in (*others, picture)]
+    found = [vector_of(output) for output in engine.embed(inputs)]
+    expected = engine._run_requests({0: rendered})[0]
+    assert isinstance(expected, np.ndarray)
+    assert float(found[3] @ expected) / np.linalg.norm(expected) > 0.9999
+    if tower.can_embed(picture):
+        alone = engine.embed(inputs[3:])
+        assert float(found[3] @ vector_of(alone[0])) > 0.9999
+
+
+def test_a_tower_with_other_vectors_is_not_used(engine: LocalEngine) -> None:
+    """No tower, if its vectors or pixels differ from vLLM's, or for another kind of model."""
+    import torch
+
+    def start(**changes: Any) -> ImageTower | None:
+        arguments: dict[str, Any] = {
+            "llm": engine.llm,
+            "target": engine.spec.image,
+            "batch_size": 8,
+            "render": lambda image: engine._render_with_vllm(EngineInput("", image)),
+            "embed": lambda rendered: engine._run_requests({0: rendered})[0],
+        }
+        return ImageTower.start(**(arguments | changes))
+
+    assert start() is not None
+    wrong = np.random.default_rng(0).standard_normal(engine.spec.dimensions).astype(np.float32)
+    assert start(embed=lambda _: wrong) is None
+
+    class OtherModel:
+        """Returns several vectors for each picture."""
+
+        def parameters(self) -> Iterator[torch.Tensor]:
+            yield torch.zeros(1)
+
+        def embed_multimodal(self, pixel_values: torch.Tensor) -> torch.Tensor:
+            return torch.ones(len(pixel_values), 5, engine.spec.dimensions)
+
+    class OtherLLM:
+        """Runs functions on the other model."""
+
+        def apply_model(self, function: Callable[[OtherModel], Any]) -> list[Any]:
+            return [function(OtherModel())]
+
+    assert start(llm=OtherLLM()) is None
+    count = itertools.count()
+
+    def render_otherwise(image: Image.Image) -> Any:
+        rendered = engine._render_with_vllm(EngineInput("", image))
+        if next(count) == 0:
+            return rendered
+        values = rendered["mm_kwargs"]["image"][0]["pixel_values"].data
+        return replace_pixels(rendered, values.flip(-1))
+
+    assert start(render=render_otherwise) is None
 
 
 def test_torch_resizes_as_pillow_does() -> None:
@@ -371,7 +429,7 @@ def test_a_restart_confuses_no_pictures(
         """Render half of the pictures with our renderer, half with vLLM's."""
         ours = [engine.prepare(item) for item in items[::2]]
         with monkeypatch.context() as patch:
-            patch.setattr(engine, "_pixel_renderer", None)
+            patch.setattr(engine, "_image_tower", None)
             theirs = [engine.prepare(item) for item in items[1::2]]
         return [item for pair in zip(ours, theirs, strict=True) for item in pair]
 
@@ -385,4 +443,8 @@ def test_a_restart_confuses_no_pictures(
     assert engine.llm is not first
     outputs += engine.embed(prepare(inputs[12:]))
     for output, vector in zip(outputs, expected, strict=True):
+        assert 1 - float(vector_of(output) @ vector) < 1e-4
+    waiting = [engine.prepare(item) for item in inputs]
+    monkeypatch.setattr(engine, "_image_tower", None)  # as if the restarted engine had none
+    for output, vector in zip(engine.embed(waiting), expected, strict=True):
         assert 1 - float(vector_of(output) @ vector) < 1e-4
