@@ -240,6 +240,17 @@ class ScanDiff:
                 last = rowid
                 yield FileTask(decode_path(path), *values)
 
+    def compute_share(self, suffixes: Iterable[str], min_bytes: int) -> float:
+        """Return which share of the files that plan_work() found have such a suffix and size.
+
+        suffixes: in lower case, with the dot.
+        """
+        conditions = " or ".join(f"lower(path) like '%{suffix}'" for suffix in sorted(suffixes))
+        share = self._db.execute(
+            f"select avg(size >= ? and ({conditions})) from work", (min_bytes,)
+        ).fetchone()[0]
+        return share or 0.0
+
     def count_known_below(self, folder: str) -> int:
         """Return the number of cataloged files at or below a path."""
         where, parameters = build_subtree_condition(folder)

@@ -21,9 +21,10 @@ from searchapp.files.sidecars import is_sidecar
 
 # The formats of cameras, phones and image programs. Files with other suffixes are read once, and
 # recognized by their content.
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp",
-     ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
+JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
+PICTURE_SUFFIXES = JPEG_SUFFIXES | frozenset(
+    {".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".hif", ".avif", ".jp2",
+     ".j2k", ".j2c", ".jpf", ".jpx", ".apng", ".jxl"}
 )  # fmt: skip
 RAW_SUFFIXES = frozenset(
     {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf",

@@ -13,6 +13,7 @@ from searchapp.catalog import Catalog, ScanDiff, ScanPlan
 from searchapp.errors import FolderError
 from searchapp.files import storage
 from searchapp.files.companions import find_related_paths
+from searchapp.files.scan import JPEG_SUFFIXES, RAW_SUFFIXES
 from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
@@ -24,6 +25,7 @@ from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures import metadata
 from searchapp.types import (
     Collection,
+    DecodeDevice,
     DecodingOnCpu,
     EngineStarting,
     Failure,
@@ -41,6 +43,9 @@ from searchapp.types import (
 logger = logging.getLogger(__name__)
 
 MAX_NAMED_LINKS = 100  # linked folders that a summary names
+# A GPU decodes JPEGs of a megapixel and more (engines/batched_jpeg.py), which have about this size;
+# RAW files contain such a JPEG. With "auto", it decodes some if so many files may be large JPEGs.
+LARGE_JPEG_BYTES, MIN_LARGE_JPEGS = 300_000, 0.1
 MAX_UNREACHED_FILES = 50  # files in a row that an object store fails to deliver, before giving up
 
 
@@ -52,8 +57,8 @@ class IndexRun:
     spec: ModelSpec
     roots: list[str]  # from resolve_roots
     options: IndexOptions
-    # Starts the engines; its second argument is the number of files.
-    start_source: Callable[[Collection, int], EmbeddingSource]
+    # Starts the engines. Arguments: collection, number of files, and where JPEGs are decoded.
+    start_source: Callable[[Collection, int, DecodeDevice], EmbeddingSource]
     collection: Collection | None
     refreshed_count: int = 0  # images whose metadata was read again
     summary: RunSummary = field(default_factory=RunSummary)
@@ -212,7 +217,8 @@ class IndexRun:
         done_count = 0
         size = self.options.batch_size or _choose_batch_size(self.spec)
         logger.info("Embedding %d files in batches of %d", plan.pending_files, size)
-        self._source = source = self.start_source(collection, plan.pending_files)
+        decode = self._choose_decode_device(seen)
+        self._source = source = self.start_source(collection, plan.pending_files, decode)
         batch: list[Outcome] = []
         try:
             for event in source.run(seen.read_tasks(), size):
@@ -234,6 +240,17 @@ class IndexRun:
                 self.writer.save_batch(rest, collection, run_id)
             raise
         source.close()
+
+    def _choose_decode_device(self, seen: ScanDiff) -> DecodeDevice:
+        """Return "cpu" in place of "auto" if hardly any file can contain a large JPEG.
+
+        Then all engines can share a GPU, which nvJPEG would slow down: see engines/mps.py.
+        """
+        share = seen.compute_share(JPEG_SUFFIXES | RAW_SUFFIXES, LARGE_JPEG_BYTES)
+        if self.options.decode == "auto" and share < MIN_LARGE_JPEGS:
+            logger.info("Decoding all pictures on the CPU: %.0f %% are large JPEGs", 100 * share)
+            return "cpu"
+        return self.options.decode
 
     def _check_store_answers(self, batch: list[Outcome]) -> None:
         """Raise FolderError if fetching MAX_UNREACHED_FILES files in a row from a store failed."""

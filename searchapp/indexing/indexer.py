@@ -23,6 +23,7 @@ from searchapp.pictures.recognition.text_reader import check_reader_installed
 from searchapp.search.good_match import JudgeCache
 from searchapp.types import (
     Collection,
+    DecodeDevice,
     IndexBuilding,
     IndexEvent,
     IndexOptions,
@@ -156,7 +157,9 @@ class Indexer:
         roots: list[str],
         options: IndexOptions,
     ) -> IndexRun:
-        def start_source(collection: Collection, file_count: int) -> EmbeddingSource:
+        def start_source(
+            collection: Collection, file_count: int, decode: DecodeDevice
+        ) -> EmbeddingSource:
             from searchapp.indexing.embedding.worker import EmbeddingJob
 
             job = EmbeddingJob(
@@ -165,7 +168,7 @@ class Indexer:
                 collection.id,
                 options.max_megapixels,
                 update_colors=options.update_colors,
-                decode=options.decode,
+                decode=decode,
             )
             return self._engine_manager.choose_source(job, file_count, options.replicas)
 

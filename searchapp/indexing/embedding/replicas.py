@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from searchapp.catalog import FileTask
+from searchapp.engines.mps import MpsDaemon, needs_mps
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.batches import MIN_BATCH_FILES, WorkQueue
@@ -70,6 +71,8 @@ class ReplicaPool:
         self.ready_at: float | None = None  # when the first engine ran, by time.monotonic
         self.seconds_by_stage: defaultdict[str, float] = defaultdict(float)  # see StageTimer
         self.gpu_decoded_count = 0  # pictures
+        self._mps: MpsDaemon | None = None
+        self._needs_mps = needs_mps(environments, job.spec, job.decode)
 
     def start_engines(self) -> list[float]:
         """Start all engines, and wait until they run; return how many seconds each start took.
@@ -136,6 +139,9 @@ class ReplicaPool:
         for replica in self._replicas:
             replica.stop()
         self._replicas = []
+        if self._mps is not None:
+            self._mps.close()
+            self._mps = None
 
     @property
     def active_count(self) -> int:
@@ -160,11 +166,14 @@ class ReplicaPool:
     def _start_worker(self, environment: Mapping[str, str], *, starts_early: bool = False) -> None:
         """Start a worker. starts_early: as in EmbeddingJob, which may already have it."""
         starts_early |= self._job.starts_early
-        started = start_worker(replace(self._job, starts_early=starts_early), environment)
+        if self._needs_mps:
+            self._needs_mps, self._mps = False, MpsDaemon.start()
+        variables = {**environment, **(self._mps.environment if self._mps else {})}
+        started = start_worker(replace(self._job, starts_early=starts_early), variables)
         started.is_starting = starts_early
         self._replicas.append(started)
         logger.info("Started worker %d", started.process.pid)
-        logger.debug("It has the environment variables %s", dict(environment))
+        logger.debug("It has the environment variables %s", variables)
 
     def _feed_worker(self, replica: WorkerProcess) -> None:
         """Send batches to a worker, unless its engine is starting."""
