@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from searchapp.pictures.metadata import dates, sanitize
 from searchapp.pictures.metadata.dates import PartialDate
-from searchapp.pictures.metadata.sanitize import EmbeddedMetadata
+from searchapp.pictures.metadata.sanitize import NO_METADATA, EmbeddedMetadata
 
 MAX_DATA_SETS = 1000  # data sets to read from one block
 CODED_CHARACTER_SET = (1, 90)
@@ -25,6 +25,8 @@ ENCODING_BY_ESCAPE = {b"%G": "utf-8", b"%/G": "utf-8", b"%/H": "utf-8", b"%/I": 
 
 def parse_iptc(block: bytes) -> EmbeddedMetadata:
     """Return the metadata in an IPTC block; parsing ends at the first invalid data set."""
+    if not block:
+        return NO_METADATA
     values: dict[tuple[int, int], list[bytes]] = {}
     for number, (kind, value) in enumerate(_iter_data_sets(block)):
         if number >= MAX_DATA_SETS:

@@ -41,11 +41,12 @@ def extract_picture_info(image: Picture) -> PictureInfo:
 
     The stored size is the size before the rotation that EXIF demands. Never raises.
     """
+    tags = embedded_blocks.read_exif(image)  # empty in many pictures from the web
     return _merge_metadata(
         EmbeddedPictureInfo(
             format=image.format or "unknown", width=image.width, height=image.height
         ),
-        exif.parse_exif(embedded_blocks.read_exif(image)),
+        exif.parse_exif(tags) if tags else NO_METADATA,
         xmp.parse_xmp(embedded_blocks.read_xmp_packet(image)) or NO_METADATA,
         embedded_blocks.read_iptc(image),
     )

@@ -46,7 +46,7 @@ def parse_xmp(packet: bytes) -> EmbeddedMetadata | None:
     A packet with a document type definition is refused: XMP does not use one, and its entities can
     be an attack.
     """
-    if len(packet) > MAX_PACKET_BYTES:
+    if not packet or len(packet) > MAX_PACKET_BYTES:
         return None
     text = _decode_packet(packet)
     root = _parse_xml(text)
