@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -25,7 +28,8 @@ logger = logging.getLogger(__name__)
 CONTROL_PROGRAM = "nvidia-cuda-mps-control"  # comes with the driver, on Linux only
 PIPE_VARIABLE, LOG_VARIABLE = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 SHARED_PIPE_FOLDER = Path("/tmp/nvidia-mps")  # of a daemon that an administrator has started
-STARTED_LINE, QUIT_TIMEOUT_S = "started", 10
+STARTED_LINE = "started"
+START_TIMEOUT_S, PROBE_TIMEOUT_S, QUIT_TIMEOUT_S = 10, 60, 10
 
 # The shell ends the daemon as soon as its standard input is closed: when MpsDaemon.close() is
 # called, or when this process ends in any other way.
@@ -34,6 +38,14 @@ DAEMON_SCRIPT = f"""
 echo {STARTED_LINE}
 read -r _
 echo quit -t 1 | {CONTROL_PROGRAM} >/dev/null 2>&1
+"""
+
+# Fails if a process cannot use a GPU through the daemon, for example in some containers. Then all
+# engines would fail.
+PROBE_CODE = """
+import ctypes, sys
+cuda, context = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p()
+sys.exit(bool(cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)))
 """
 
 
@@ -67,21 +79,46 @@ class MpsDaemon:
             start_new_session=True,  # Ctrl-C must reach this process only.
         )
         daemon = cls(shell, folder)
-        assert shell.stdout is not None
-        if shell.stdout.readline().strip() != STARTED_LINE:
-            logger.info("Not using MPS: %s does not start", CONTROL_PROGRAM)
+        if problem := daemon._find_problem():
+            logger.info("Not using MPS: %s", problem)
             daemon.close()
             return None
         logger.info("Started MPS, so that engines use a GPU at the same time")
         return daemon
+
+    def _find_problem(self) -> str | None:
+        """Return why processes cannot use this daemon, which is starting; None if they can."""
+        stdout = self._shell.stdout
+        assert stdout is not None
+        is_readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
+        if not is_readable or stdout.readline().strip() != STARTED_LINE:
+            return f"{CONTROL_PROGRAM} does not start"
+        probe = [sys.executable, "-c", PROBE_CODE]
+        try:
+            subprocess.run(
+                probe,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=PROBE_TIMEOUT_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"a process cannot use the GPU through it ({error})"
+        return None
 
     def close(self) -> None:
         """End the daemon. All processes that use it must have ended."""
         assert self._shell.stdin is not None
         with suppress(OSError):
             self._shell.stdin.close()
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self._shell.wait(QUIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self._shell.pid, signal.SIGKILL)
+            self._shell.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

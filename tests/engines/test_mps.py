@@ -5,6 +5,7 @@ A shell script stands for NVIDIA's program. On a GPU, the same class was tried w
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -42,6 +43,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.delenv(PIPE_VARIABLE, raising=False)
     monkeypatch.setattr(mps, "SHARED_PIPE_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(mps, "PROBE_CODE", "")  # This machine has no GPU.
     return path
 
 
@@ -73,7 +75,8 @@ def test_a_daemon_is_private_and_ends(program: Path) -> None:
 def test_a_daemon_ends_with_a_killed_process(program: Path) -> None:
     """Nothing stays behind, however the process ends."""
     code = (
-        "from searchapp.engines.mps import *; MpsDaemon.start(); print('up', flush=True); input()"
+        "from searchapp.engines import mps\n"
+        "mps.PROBE_CODE = ''; daemon = mps.MpsDaemon.start(); print('up', flush=True); input()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -97,6 +100,25 @@ def test_a_daemon_that_does_not_start(program: Path) -> None:
     assert MpsDaemon.start() is None
     (folder,) = read_log(program)
     assert not Path(folder).exists()
+
+
+def test_a_daemon_that_processes_cannot_use(
+    program: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A process tries it before all engines depend on it; then the daemon ends."""
+    monkeypatch.setattr(mps, "PROBE_CODE", f"import os; assert not os.environ[{PIPE_VARIABLE!r}]")
+    with caplog.at_level(logging.INFO):
+        assert MpsDaemon.start() is None
+    assert "Not using MPS: a process cannot use the GPU through it" in caplog.text
+    assert [line.split(" in ")[0] for line in read_log(program)] == ["started", "quit -t 1"]
+
+
+def test_a_daemon_that_hangs(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines start without MPS."""
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    monkeypatch.setattr(mps, "START_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(mps, "QUIT_TIMEOUT_S", 0.2)
+    assert MpsDaemon.start() is None
 
 
 def test_no_daemon_beside_another(
