@@ -90,10 +90,17 @@ class Catalog:
 
         create: create the file if it is missing.
         report: receives a message before an upgrade that takes long.
-        Raises LibraryError if the file is missing or is not a catalog.
+        Raises LibraryError if the file is missing, is not a catalog, or was emptied.
         """
-        if not create and find_entered(file, LibraryError) is None:
+        state = find_entered(file, LibraryError)
+        if state is None and not create:
             raise missing_library_error(file.parent)
+        if state is not None and not state.st_size and any(file.parent.glob("*.faiss")):
+            raise LibraryError(
+                f"{file} is empty, but the library has an index: the catalog was lost, perhaps in "
+                f"a power cut or on a full disk. Restore a backup with `searchapp restore`, or "
+                f"delete {file.parent} and index your folders again."
+            )
         file_id = OPEN_FILES.add(file)
         try:
             catalog = cls(connect(file), file.absolute())
