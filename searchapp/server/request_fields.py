@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -116,15 +117,23 @@ class ParsedText:
         return core_schema.no_info_after_validator_function(self._parse, text)
 
 
-def _make_parser(kind: type[FilterValue], name: str) -> Callable[[str], FilterValue]:
-    """Return a parser that raises PydanticCustomError, so that status 422 names the field."""
+def _make_parser(
+    kind: type[FilterValue], name: str, pattern: str | None = None
+) -> Callable[[str], FilterValue]:
+    """Return a parser that raises PydanticCustomError, so that status 422 names the field.
+
+    pattern: what the schema allows, if that is less than the parser. The message does not show it.
+    """
 
     def parse(text: str) -> FilterValue:
         try:
-            return kind.parse(text)
+            value = kind.parse(text)
+            if pattern is not None and not re.fullmatch(pattern.strip("^$"), text):
+                raise QueryError(f"{text!r} cannot be read. Write {kind.HELP}.")
         except QueryError as error:
             # The message is a template, in which braces have a meaning.
             raise PydanticCustomError(name, "{reason}", {"reason": str(error)}) from error
+        return value
 
     return parse
 
@@ -148,16 +157,19 @@ Url = Annotated[str, WebLimit(max_length=4000)]
 Pattern = Annotated[str, WebLimit(max_length=200)]
 Place = Annotated[
     Circle,
-    ParsedText(Circle.parse, Field(pattern=PLACE_PATTERN), WebLimit(max_length=100)),
-    Field(description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km"),
+    ParsedText(_make_parser(Circle, "place", PLACE_PATTERN), WebLimit(max_length=100)),
+    Field(
+        json_schema_extra={"pattern": PLACE_PATTERN},
+        description="LATITUDE,LONGITUDE,KM: 48.85,2.35,5km",
+    ),
 ]
 Rectangle = Annotated[
     Area,
-    ParsedText(Area.parse, Field(pattern=AREA_PATTERN), WebLimit(max_length=100)),
-    Field(description=Area.HELP),
+    ParsedText(_make_parser(Area, "area", AREA_PATTERN), WebLimit(max_length=100)),
+    Field(json_schema_extra={"pattern": AREA_PATTERN}, description=Area.HELP),
 ]
 Rating = Annotated[
     RatingRange,
-    ParsedText(RatingRange.parse, Field(pattern=RATING_PATTERN)),
-    Field(description=RatingRange.HELP),
+    ParsedText(_make_parser(RatingRange, "rating", RATING_PATTERN)),
+    Field(json_schema_extra={"pattern": RATING_PATTERN}, description=RatingRange.HELP),
 ]

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, overload
 
 from searchapp.errors import QueryError
 
@@ -25,6 +25,8 @@ class FilterValue(ABC):
     """
 
     __slots__ = ()
+
+    HELP: ClassVar[str]  # how to write a value
 
     @classmethod
     @abstractmethod

@@ -48,6 +48,25 @@ def test_invalid_fields_are_named(client: Any) -> None:
     assert problem["detail"].startswith("the request: ")
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("rating", "9", "'9' is not a rating. Write 4, 4+, 2-4, rejected or unrated."),
+        ("rating", "4-2", "'4-2' has no ratings in it. Write 2-4."),
+        ("near", "Paris", "'Paris' is not a place. Write LATITUDE,LONGITUDE,KM, such as"),
+        ("near", "1e1,2,3", "'1e1,2,3' cannot be read. Write LATITUDE,LONGITUDE,KM, such as"),
+        ("area", "1,2,3", "'1,2,3' is not an area. Write SOUTH,WEST,NORTH,EAST, such as"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_says_how_to_write_it(
+    client: Any, field: str, value: str, advice: str
+) -> None:
+    """No message shows a pattern of the schema."""
+    problem = check_problem(search_api(client, text="red", **{field: value}), 422)
+    assert advice in problem["detail"]
+    assert "pattern" not in problem["detail"]
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
 def test_missing_token_is_a_problem(
     library: Path, fake_engines: FakeEngines, headers: dict[str, str]
