@@ -249,6 +249,13 @@ def test_more_and_less_like_these(page: Any) -> None:
     expect_count(page, COUNT)
 
 
+def test_no_other_pictures_than_the_examples(page: Any) -> None:
+    """If all pictures are examples, other words are no advice."""
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="More like these").click()
+    expect(page.locator("#notice")).to_contain_text("The library has no other pictures than these.")
+
+
 def test_new_pictures_end_the_selection(page: Any) -> None:
     """What is no longer shown is not selected; the large view does not end it."""
     select(page, 1, 2)

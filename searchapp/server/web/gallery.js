@@ -166,10 +166,11 @@ function showLowScores({ min }) {
   });
 }
 
-function showNoResults({ by }) {
+function showNoResults(state) {
+  const { by, similar } = state;
   showNotice("empty", {
     title: text("no_results"),
-    text: text("no_results_words"),
+    text: text(similar || hasExamples(state) ? "no_results_examples" : "no_results_words"),
     actions: by === "text" ? [[text("search_pictures_too"), () => changeState({ by: "" })]] : [],
   });
 }

@@ -166,6 +166,7 @@ export const GERMAN = {
   no_results_text: (least, best) =>
     `Kein Bild hat eine Ähnlichkeit ab ${least}. Die höchste ist ${best}.`,
   no_results_words: "Kein Bild passt zur Frage. Versuchen Sie andere Wörter.",
+  no_results_examples: "Die Bibliothek hat keine anderen Bilder als diese.",
   search_pictures_too: "Auch in Bildern suchen",
   show_all: "Alle Ergebnisse zeigen",
   problem: "Etwas ist schiefgegangen",

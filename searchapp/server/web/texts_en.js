@@ -166,6 +166,7 @@ export const ENGLISH = {
   no_results_text: (least, best) =>
     `No picture has a score of ${least} or more. The best score is ${best}.`,
   no_results_words: "No picture matches the question. Try other words.",
+  no_results_examples: "The library has no other pictures than these.",
   search_pictures_too: "Search in pictures, too",
   show_all: "Show all results",
   problem: "Something went wrong",
