@@ -269,10 +269,9 @@ def test_an_engine_that_does_not_start_is_an_error(
 def test_known_contents_are_not_embedded_again(
     ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
 ) -> None:
-    """A copy of what the collection has is recognised by its content, on whatever node, from a
-    web server, too.
+    """Each node recognizes a copy by its content, also one from a web server.
 
-    A film comes with its frames, and the list of files goes.
+    The frames of a video are saved, too, and the list of files is deleted.
     """
 
     def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
