@@ -300,6 +300,27 @@ def test_filters_narrow_the_first_view(page: Any) -> None:
     page.wait_for_function("() => scrollY === 5000")
 
 
+def test_a_reloaded_page_keeps_the_place(page: Any) -> None:
+    """The same pictures are visible; other filters, and a new visit, begin at the top."""
+    page.evaluate("scrollTo(0, 5000)")
+    page.wait_for_function("() => scrollY === 5000")
+    wait_for_frame(page)
+    first = page.evaluate(
+        "[...document.querySelectorAll('#results li')]"
+        ".find((item) => item.getBoundingClientRect().top > 80).dataset.id"
+    )
+    page.reload()
+    # The side of the page comes later, and moves the pictures a little.
+    expect(page.locator(f'#results li[data-id="{first}"]')).to_be_in_viewport(ratio=0.5)
+    page.wait_for_function("() => Math.abs(scrollY - 5000) < 300")
+    choose_value(page, "Sea").click()
+    expect(page.locator("#status")).not_to_have_text("3,000 pictures")
+    assert page.evaluate("scrollY") == 0
+    page.goto(page.url.split("?")[0])
+    expect(page.locator("#status")).to_have_text("3,000 pictures")
+    assert page.evaluate("scrollY") == 0
+
+
 def test_details_are_loaded_for_visible_pictures_only(tabs: BrowserTabs, site: str) -> None:
     """Names come in few requests for the shown tiles, and hover shows them."""
     page = tabs.open_page("about:blank")

@@ -15,6 +15,7 @@ import { drawForm, listenToForm, submitQuestion } from "./search_form.js";
 import { drawSide, listenToSide } from "./side.js";
 import { listenToSuggestions } from "./suggestions.js";
 import { listenToRegion } from "./region.js";
+import { listenToReload } from "./reload.js";
 import { listenToDrag } from "./select_by_drag.js";
 import { listenToSelecting } from "./select_tiles.js";
 import { clearSelection, listenToSelection } from "./selection.js";
@@ -98,6 +99,7 @@ listenToSelection();
 listenToSelectionBar();
 listenToSelecting(); // before the listeners below, which open pictures and move the focus
 listenToDrag();
+listenToReload();
 listenToScoreSlider(redrawAnswer);
 onScrub(scrollToGrid);
 let lastTop = 0;

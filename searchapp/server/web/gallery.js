@@ -4,9 +4,10 @@ import { Problem } from "./api.js";
 import { loadTimeline, makeBrowseModel } from "./browse.js";
 import { hasExamples } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
-import { clearGrid, fitGrid, getModel, getPlan, onGridResize, showModel } from "./grid.js";
+import { clearGrid, fitGrid, getModel, getPlan, goToPlace, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
 import { capitalize, drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { takeReloadedPlace } from "./reload.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
 import { mayHaveMore, sortHits } from "./results.js";
 import { drawScoreSlider } from "./score_slider.js";
@@ -34,13 +35,14 @@ export async function showPictures(state, previous, { again = false, back = fals
     return;
   }
   rememberScroll();
+  const place = takeReloadedPlace();
   abort.abort();
   const { signal } = (abort = new AbortController());
   nextPage = null;
   setBusy(true);
   try {
     if (isQuery) await showAnswer(state, signal, back && getRecentAnswer(state));
-    else await showTimeline(state, signal, again, back);
+    else await showTimeline(state, signal, again, back, place);
   } catch (error) {
     if (error.name === "AbortError") return;
     showProblem(error, showAgain);
@@ -60,7 +62,7 @@ function setBusy(isBusy) {
 
 // --- browsing ----------------------------------------------------------------------------------
 
-async function showTimeline(state, signal, isAgain, isBack) {
+async function showTimeline(state, signal, isAgain, isBack, place) {
   const loaded = await loadTimeline(state, signal, isAgain);
   if (signal.aborted) return;
   [timeline, answer] = [loaded, null];
@@ -74,6 +76,7 @@ async function showTimeline(state, signal, isAgain, isBack) {
   else showEmptyLibrary();
   if (history.state?.picture && !state.picture) showLostPicture();
   showModel(makeBrowseModel(loaded, makeUrl), { scroll });
+  if (place) goToPlace(place);
   redrawScrubber();
 }
 
@@ -217,6 +220,7 @@ export function loadMore() {
 // Another view is shown instead of the grid.
 export function leavePictures() {
   rememberScroll();
+  const place = takeReloadedPlace();
   abort.abort();
   setBusy(false);
   hideNotice();

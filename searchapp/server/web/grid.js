@@ -260,6 +260,19 @@ export function listenToGrid() {
   new ResizeObserver(fitGrid).observe($("results"));
 }
 
+// Return {id, offset}: the first visible picture, and its distance from the top of the window.
+export function getPlace() {
+  const index = findFirstVisible();
+  const row = scrollY > 0 && plan.rows[findRowOf(plan.rows, index)];
+  return row ? { id: model.ids[index], offset: getGridTop() + row.top - scrollY } : null;
+}
+
+// Scroll to where a picture was: see getPlace.
+export function goToPlace({ id, offset }) {
+  const row = plan.rows[findRowOf(plan.rows, model.ids.indexOf(id))];
+  if (row) scrollTo({ top: getGridTop() + row.top - offset, behavior: "instant" });
+}
+
 // Lay the grid out again if its width has changed; the first visible tile keeps its place.
 export function fitGrid() {
   if ($("results").clientWidth === plan.width) return;
