@@ -46,13 +46,14 @@ def test_each_number_of_engines_and_each_decoder_is_a_row(
     arguments = ["bench", "index", "--model", str(model), "--pictures", "64", "--size", "64x48",
                  "--only-pipeline"]  # fmt: skip
     report = json.loads(
-        run(*arguments, "--engines", "1,auto", "--decode", "cpu,auto", "--json").stdout
+        run(*arguments, "--engines", "1,auto", "--decode", "cpu,gpu,auto", "--json").stdout
     )
     rows = report["rows"]
     assert [(row["engines"], row["decode"]) for row in rows] == [
-        (1, "cpu"), (1, "auto"), (2, "cpu"), (2, "auto"),
+        (1, "cpu"), (1, "gpu"), (1, "auto"), (2, "cpu"), (2, "gpu"), (2, "auto"),
     ]  # fmt: skip
-    assert [job.decode for job in planned_jobs] == ["cpu", "auto"] * 2
+    # The pictures are small.
+    assert [job.decode for job in planned_jobs] == ["cpu", "gpu", "cpu"] * 2
     assert all(row["images_per_s"] > 0 and row["gpu_decoded"] == 0 for row in rows)
     assert report["pipeline_images_per_s"] == rows[0]["images_per_s"]
     assert report["replicas"] == 1
