@@ -70,5 +70,6 @@ def summarize_fields(fields: Iterable[Mapping[str, Any]]) -> str:
 
 def _name_field(location: tuple[int | str, ...]) -> int | str:
     if len(location) > 1 and isinstance(location[-1], int):
-        return f"{location[-2]}[{location[-1]}]"
+        # Most lists have one value. The list of errors has the number in any case.
+        return f"{location[-2]}[{location[-1]}]" if location[-1] else location[-2]
     return location[-1] if location else "the request"

@@ -63,8 +63,7 @@ def test_a_filter_that_cannot_be_read_says_how_to_write_it(
 ) -> None:
     """No message shows a pattern of the schema."""
     problem = check_problem(search_api(client, text="red", **{field: value}), 422)
-    assert advice in problem["detail"]
-    assert "pattern" not in problem["detail"]
+    assert problem["detail"].startswith(f"{field}: {advice}")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}])
