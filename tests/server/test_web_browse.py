@@ -300,15 +300,20 @@ def test_filters_narrow_the_first_view(page: Any) -> None:
     page.wait_for_function("() => scrollY === 5000")
 
 
+def find_first_visible(page: Any) -> Any:
+    """Return the data of the first tile whose top is visible: id and index."""
+    return page.evaluate(
+        "({...[...document.querySelectorAll('#results li')]"
+        ".find((item) => item.getBoundingClientRect().top > 80).dataset})"
+    )
+
+
 def test_a_reloaded_page_keeps_the_place(page: Any) -> None:
     """The same pictures are visible; other filters, and a new visit, begin at the top."""
     page.evaluate("scrollTo(0, 5000)")
     page.wait_for_function("() => scrollY === 5000")
     wait_for_frame(page)
-    first = page.evaluate(
-        "[...document.querySelectorAll('#results li')]"
-        ".find((item) => item.getBoundingClientRect().top > 80).dataset.id"
-    )
+    first = find_first_visible(page)["id"]
     page.reload()
     # The side of the page comes later, and moves the pictures a little.
     expect(page.locator(f'#results li[data-id="{first}"]')).to_be_in_viewport(ratio=0.5)
@@ -341,10 +346,7 @@ def test_resize_keeps_the_place(page: Any) -> None:
     page.evaluate("scrollTo(0, 30000)")
     page.wait_for_function("() => scrollY === 30000")
     wait_for_frame(page)
-    index = page.evaluate(
-        "[...document.querySelectorAll('#results li')]"
-        ".find((item) => item.getBoundingClientRect().top > 80).dataset.index"
-    )
+    index = find_first_visible(page)["index"]
     years = page.locator("#scrubber .year").evaluate_all("all => all.map((e) => e.style.top)")
     page.set_viewport_size({"width": 1000, "height": 700})
     expect(locate_tile(page, index)).to_be_in_viewport()

@@ -220,7 +220,7 @@ export function loadMore() {
 // Another view is shown instead of the grid.
 export function leavePictures() {
   rememberScroll();
-  const place = takeReloadedPlace();
+  takeReloadedPlace(); // it belongs to pictures that are not shown
   abort.abort();
   setBusy(false);
   hideNotice();
