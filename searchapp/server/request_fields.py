@@ -128,7 +128,7 @@ def _make_parser(
     def parse(text: str) -> FilterValue:
         try:
             value = kind.parse(text)
-            if pattern is not None and not re.fullmatch(pattern.strip("^$"), text):
+            if pattern is not None and not re.fullmatch(pattern, text):
                 raise QueryError(f"{text!r} cannot be read. Write {kind.HELP}.")
         except QueryError as error:
             # The message is a template, in which braces have a meaning.
