@@ -28,6 +28,11 @@ logger = logging.getLogger(__name__)
 HARDWARE_CAPABILITIES = {(8, 0), (8, 9), (9, 0), (10, 0), (10, 3), (12, 0)}
 
 
+def may_decode_jpegs(spec: ModelSpec, device: DecodeDevice) -> bool:
+    """Return whether the GPU decodes JPEGs for a model, if its hardware and software can."""
+    return device == "gpu" or (device == "auto" and spec.pooling is None)
+
+
 def start_jpeg_decoder(spec: ModelSpec, device: DecodeDevice) -> BatchedJpegDecoder | None:
     """Start a decoder in a process with a running engine; return None to decode with Pillow.
 
@@ -64,7 +69,7 @@ def _find_reason_for_cpu(spec: ModelSpec, *, is_preferred: bool) -> str | None:
         return "there is no GPU"
     if is_preferred:
         return None
-    if spec.pooling is not None:
+    if not may_decode_jpegs(spec, "auto"):
         return f"the model {spec.name} keeps the GPU busy"
     # Without an engine in this process, a server runs the model. torch need not be installed.
     torch = sys.modules.get("torch")

@@ -1,8 +1,8 @@
 """Embed pictures with the image tower of a two-tower model, in batches of tensors.
 
-vLLM prepares, schedules and collects each input separately: 2 ms of Python for a picture, in which
-a large GPU computes several pictures. A tower needs none of that. vLLM loads the model; this module
-calls the method with which vLLM itself runs the tower.
+vLLM prepares, schedules and collects each input separately. A large GPU has to wait for that, and a
+tower does not need it. vLLM loads the model; this module calls the method with which vLLM itself
+runs the tower.
 
 The model's processor crops the center of a picture and scales each channel linearly. The scales are
 fitted to what vLLM renders for pictures of noise. All of this is used only if the pixels and the

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from searchapp.engines.gpu_jpeg import may_decode_jpegs
 from searchapp.models import ModelSpec
 from searchapp.types import DecodeDevice
 
@@ -134,7 +135,7 @@ def needs_mps(
 
     environments: the variables of each engine process. decode: where JPEGs are decoded.
     """
-    if decode == "gpu" or (decode == "auto" and spec.pooling is None):
-        return False  # see gpu_jpeg.start_jpeg_decoder
+    if may_decode_jpegs(spec, decode):
+        return False
     counts = Counter(each.get("CUDA_VISIBLE_DEVICES") for each in environments)
     return any(count > 1 for gpu, count in counts.items() if gpu is not None)

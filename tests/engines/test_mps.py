@@ -1,6 +1,7 @@
 """NVIDIA MPS: a private daemon, which ends with the process that has started it.
 
-A shell script stands for NVIDIA's program. On a GPU, the same class was tried with real engines.
+A shell script stands for NVIDIA's program. The daemon was tried with real engines on a GPU, before
+PROBE_CODE was added.
 """
 
 from __future__ import annotations
