@@ -42,7 +42,7 @@ from searchapp.engines.local import LocalEngine
 from searchapp.engines.unclosed import UnclosedEngine
 from searchapp.errors import EngineError
 from searchapp.indexing.embedding.choose_engines import connect_to_cluster
-from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.cluster.driver_process import ClusterProcess
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
 from searchapp.pictures import decode
@@ -335,7 +335,7 @@ def test_a_ray_engine_gives_the_same_vectors(
     """An actor with vLLM embeds like the engine of this process."""
     monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default: it would wait on a busy machine
 
-    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> ClusterProcess:
         try:
             return connect_to_cluster(job, "local")
         except EngineError as error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from searchapp.catalog import FileTask
     from searchapp.engines import Engine
     from searchapp.engines.reranker import Reranker
-    from searchapp.indexing.embedding.cluster.driver import Cluster
+    from searchapp.indexing.embedding.cluster.driver_process import ClusterProcess
     from searchapp.indexing.embedding.outcomes import Outcome
     from searchapp.indexing.embedding.pipeline import StartEvent
     from searchapp.indexing.embedding.replicas import ReplicaPool
@@ -209,13 +209,13 @@ def connect_to_cluster(
     replicas: int | None = None,
     arguments: Mapping[str, Any] | None = None,
     max_engines: int | None = None,
-) -> Cluster:
+) -> ClusterProcess:
     """Connect to a Ray cluster; raises EngineError if the cluster cannot be used.
 
     address: HOST:PORT, "auto" or "local". replicas: engines on each GPU, or on each node without
     a GPU. arguments: passed to every engine. max_engines: limit for all engines of the cluster.
     """
-    from searchapp.indexing.embedding.cluster.driver import Cluster
+    from searchapp.indexing.embedding.cluster.driver_process import ClusterProcess
 
     job = replace(job, arguments={"bulk": True, **(arguments or {})})
-    return Cluster(job, address, replicas, max_engines)
+    return ClusterProcess(job, address, replicas, max_engines)

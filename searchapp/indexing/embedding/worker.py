@@ -253,7 +253,3 @@ def receive_message(connection: Connection, source: str) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(connection.recv_bytes())
     log_relay.relay_entries(message.pop("logs", ()), source)
     return message
-
-
-if __name__ == "__main__":
-    main()

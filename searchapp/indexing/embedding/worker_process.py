@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -16,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, error_from_dict
+from searchapp.indexing.child_process import describe_exit, start_module
 from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.batches import count_max_pictures
 from searchapp.indexing.embedding.worker import EmbeddingJob
@@ -114,29 +111,17 @@ class WorkerProcess:
         """Return why the worker process ended: no message, a signal, or an exit code."""
         if self.silent_s is not None:
             return f"it sent nothing for {self.silent_s:.0f} s"
-        code = self.process.returncode
-        if code == 0:
+        if self.process.returncode == 0:
             return "too many of its decoders are stuck"
-        if code is not None and code < 0:
-            with suppress(ValueError):
-                return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
+        return describe_exit(self.process.returncode)
 
 
 def start_worker(job: EmbeddingJob, environment: Mapping[str, str]) -> WorkerProcess:
     """Start a worker process with additional environment variables, and send it the job."""
-    own_socket, worker_socket = socket.socketpair()
-    with worker_socket:
-        process = subprocess.Popen(
-            [sys.executable, "-m", worker.__name__, str(worker_socket.fileno())],
-            pass_fds=[worker_socket.fileno()],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if job.arguments.get("verbose") else subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C must reach the parent only.
-        )
-    started = WorkerProcess(environment, process, Connection(own_socket.detach()))
+    process, connection = start_module(
+        worker.__name__, environment, shows_errors=bool(job.arguments.get("verbose"))
+    )
+    started = WorkerProcess(environment, process, connection)
     with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
         started.connection.send_bytes(job.to_json())
     return started

@@ -115,7 +115,3 @@ def receive_outcome(connection: Connection) -> RecognizedImage | None:
         else tuple(map(TextLine.from_dict, values["lines"]))
     )
     return RecognizedImage(values["image_id"], result)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections import Counter, deque
 from contextlib import suppress
@@ -20,6 +16,7 @@ from typing import Self
 from searchapp.catalog import UnreadImage
 from searchapp.engines import machine
 from searchapp.errors import SearchAppError
+from searchapp.indexing.child_process import describe_exit, start_module
 from searchapp.indexing.recognition import worker
 from searchapp.indexing.recognition.worker import RecognizedImage
 from searchapp.types import TEXT_FAILURE_STAGE, Failure
@@ -63,10 +60,7 @@ class _Worker:
 
     def describe_end(self) -> str:
         """Return why the ended process ended: a signal or an exit code."""
-        code = self.process.wait()
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
+        return describe_exit(self.process.wait())
 
 
 class TextWorkerPool:
@@ -195,19 +189,11 @@ class TextWorkerPool:
 
 
 def _start_worker(reader: str) -> _Worker:
-    own_socket, worker_socket = socket.socketpair()
-    with worker_socket:
-        process = subprocess.Popen(
-            [sys.executable, "-m", worker.__name__, str(worker_socket.fileno())],
-            pass_fds=[worker_socket.fileno()],
-            env={**os.environ, **ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=None if logger.isEnabledFor(logging.DEBUG) else subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C must reach the parent only.
-        )
+    process, connection = start_module(
+        worker.__name__, ENVIRONMENT, shows_errors=logger.isEnabledFor(logging.DEBUG)
+    )
     logger.info("Started the process %d, which recognizes text", process.pid)
-    started = _Worker(process, Connection(own_socket.detach()))
+    started = _Worker(process, connection)
     with suppress(OSError):  # The worker has ended; receive() finds out.
         started.connection.send_bytes(json.dumps(reader).encode())
     return started

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ from searchapp.errors import EngineError, ModelError
 from searchapp.indexing.embedding.choose_engines import connect_to_cluster
 from searchapp.indexing.embedding.cluster.capacity import ClusterCapacity
 from searchapp.indexing.embedding.cluster.driver import Cluster
+from searchapp.indexing.embedding.cluster.driver_process import ClusterProcess
 from searchapp.indexing.embedding.cluster.spool import PAGE_FILES, Spool, parse_line, read_lines
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
@@ -110,7 +111,7 @@ def works(folder: Path, count: int) -> list[FileTask]:
 
 
 def outcomes(
-    cluster: Cluster, files: list[FileTask], size: int, events: list[object] | None = None
+    cluster: ClusterProcess, files: list[FileTask], size: int, events: list[object] | None = None
 ) -> list[Outcome]:
     """Return the outcome of each file; add the other events to `events`."""
     found = []
@@ -157,10 +158,10 @@ def test_a_node_that_is_lost_costs_nothing(
 ) -> None:
     """Every picture is embedded exactly once, with the same vectors as one local engine gives."""
 
-    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> ClusterProcess:
         assert files == FILES + 1
         slow = replace(job, engine="support.worker_engines:SlowEngine", starts_early=True)
-        return Cluster(slow, ray_cluster.address, wanted)
+        return ClusterProcess(slow, ray_cluster.address, wanted)
 
     victim, by_node = ray_cluster.add_node(**NODE), {}
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
@@ -200,12 +201,12 @@ def test_pictures_that_end_their_process(
 
     A JPEG that ends the process in another decoder is decoded by Pillow in the end.
     """
-    deadly = [tmp_path / f"deadly{number}.png" for number in range(3 if EFFORT > 1 else 1)]
+    deadly = [tmp_path / f"deadly{number}.png" for number in range(9 if EFFORT > 1 else 1)]
     for file in deadly:
         Image.new("RGB", (24, 24), DEADLY).save(file)
     files = works(pictures, 30)
     for number, file in enumerate(deadly):
-        files[12 + 2 * number] = FileTask(str(file), 1, 1, None)
+        files[2 * number] = FileTask(str(file), 1, 1, None)
     jpeg = tmp_path / "deadly.jpg"
     Image.new("RGB", (900, 700), "green").save(jpeg, comment=DEADLY_COMMENT)
     files[20] = FileTask(str(jpeg), 1, 1, None)
@@ -215,9 +216,8 @@ def test_pictures_that_end_their_process(
         jpeg_decoder="support.jpeg_decoders:start_decoder",
         starts_early=True,  # Else Pillow decodes the pictures that are read before it starts.
     )
-    with mock.patch("searchapp.indexing.embedding.cluster.driver.MAX_LOST_BATCHES_PER_ENGINE", 1):
-        engines = 2 if EFFORT > 1 else 1  # Each death costs 5 s of a core.
-        found = outcomes(Cluster(mortal, ray_cluster.address, max_engines=engines), files, 2)
+    engines = 2 if EFFORT > 1 else 1  # Each death costs 5 s of a core.
+    found = outcomes(ClusterProcess(mortal, ray_cluster.address, max_engines=engines), files, 2)
     assert Counter(o.task for o in found) == Counter(files)
     failures = {Path(o.task.path).name: o.result for o in found if isinstance(o.result, Failure)}
     expected = "the engine's process ended 2 times while it processed this file"
@@ -234,7 +234,7 @@ def test_engines_that_always_die_are_an_error(
     files = [FileTask(str(tmp_path / "deadly.png"), 1, number, None) for number in range(2)]
     mortal = replace(job, engine="support.worker_engines:MortalOnEmbed")
     with pytest.raises(EngineError, match="the cluster does not answer"):
-        outcomes(Cluster(mortal, ray_cluster.address, max_engines=1), files, 2)
+        outcomes(ClusterProcess(mortal, ray_cluster.address, max_engines=1), files, 2)
 
 
 def test_passes_without_any_answer_end_the_run(
@@ -252,8 +252,9 @@ def test_passes_without_any_answer_end_the_run(
     cluster._job, cluster._capacity = job, ClusterCapacity(1, 1.0, 0.0, 1)
     cluster.answered_engines = set()
     files = [FileTask(f"{tmp_path}/{number}.png", 1, number, None) for number in range(20)]
+    spool = Spool(files, tmp_path)
     with pytest.raises(EngineError, match="the cluster does not answer"):
-        list(cluster.run(files, 2))
+        list(cluster.run(spool, 2))
     assert passes == [(2, None), (1, 6)]
 
 
@@ -263,7 +264,31 @@ def test_an_engine_that_does_not_start_is_an_error(
     """The error is raised once, and names the node."""
     refusing = replace(job, engine="support.worker_engines:RefusingEngine")
     with pytest.raises(ModelError, match=r"no such model here \(on the node .*/.*\)"):
-        outcomes(Cluster(refusing, ray_cluster.address, max_engines=1), works(pictures, 50), 16)
+        outcomes(
+            ClusterProcess(refusing, ray_cluster.address, max_engines=1), works(pictures, 50), 16
+        )
+
+
+def test_the_end_of_the_process_that_uses_ray_is_an_error(
+    ray_cluster: Any, pictures: Path, model: Path, tmp_path: Path
+) -> None:
+    """Ray ends it if the Ray node of this machine ends; what was embedded before is saved."""
+    started: list[ClusterProcess] = []
+
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> ClusterProcess:
+        slow = replace(job, engine="support.worker_engines:SlowEngine", starts_early=True)
+        started.append(ClusterProcess(slow, ray_cluster.address))
+        return started[0]
+
+    with Library.open(tmp_path / "library", create=True, start_many=start) as library:
+        events = library.index([pictures], IndexOptions(str(model), batch_size=32))
+        with pytest.raises(
+            EngineError, match=r"the Ray node of this machine .* \(.*: killed by SIGABRT\)"
+        ):
+            for event in events:
+                if isinstance(event, Progress) and event.done:
+                    started[0]._process.send_signal(signal.SIGABRT)
+        assert 0 < library.info().images < FILES
 
 
 def test_known_contents_are_not_embedded_again(
@@ -274,8 +299,10 @@ def test_known_contents_are_not_embedded_again(
     The frames of a video are saved, too, and the list of files is deleted.
     """
 
-    def start(job: EmbeddingJob, files: int, wanted: int | None) -> Cluster:
-        return Cluster(replace(job, engine="support.fake_engine:FakeEngine"), ray_cluster.address)
+    def start(job: EmbeddingJob, files: int, wanted: int | None) -> ClusterProcess:
+        return ClusterProcess(
+            replace(job, engine="support.fake_engine:FakeEngine"), ray_cluster.address
+        )
 
     some, here, there = (tmp_path / name for name in ("some", "here", "there"))
     write_video(some / "film.mp4", (("gold", 2), ("gray", 2), ("blue", 2)))
@@ -333,7 +360,7 @@ def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.Monk
     with pytest.raises(
         EngineError, match="the Ray cluster at local cannot be used: The current node timed"
     ):
-        connect_to_cluster(job, "local")
+        Cluster(job, "local")
 
 
 def test_engines_embed_at_the_same_time(
@@ -353,7 +380,7 @@ def test_engines_embed_at_the_same_time(
         jpeg_decoder="support.jpeg_decoders:start_missing_decoder",
         starts_early=True,
     )
-    cluster = Cluster(meeting, ray_cluster.address, max_engines=NODES)
+    cluster = ClusterProcess(meeting, ray_cluster.address, max_engines=NODES)
     files = works(pictures, 96)
     events: list[object] = []
     found = outcomes(cluster, files, 8, events)

@@ -7,7 +7,6 @@ import os
 import socket
 
 from searchapp.engines import machine
-from searchapp.engines.captured_output import capture_output
 from searchapp.errors import EngineError
 from searchapp.files.extras import install_hint
 
@@ -40,16 +39,13 @@ def connect_to_ray(address: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         _check_reachable(address)
-        with capture_output(verbose=False):
-            ray.init(
-                address,
-                num_cpus=len(machine.list_cores()) if address == LOCAL_ADDRESS else None,
-                include_dashboard=False if address == LOCAL_ADDRESS else None,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
-        # Otherwise a thread of Ray prints the end of a process on stdout, which is for data.
-        ray._private.worker._worker_logs_enabled = False
+        ray.init(
+            address,
+            num_cpus=len(machine.list_cores()) if address == LOCAL_ADDRESS else None,
+            include_dashboard=False if address == LOCAL_ADDRESS else None,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
     except OSError as error:  # ConnectionError, or an error of the network
         if address == LOCAL_ADDRESS:
             raise EngineError(f"Ray cannot start on this machine: {error}") from error
@@ -65,9 +61,6 @@ def connect_to_ray(address: str) -> None:
             f"the Ray cluster at {address} cannot be used: {error}. Check the address, and that "
             "the cluster runs: ray status"
         ) from error
-    except KeyboardInterrupt:
-        ray.shutdown()  # ends the processes of a local cluster that is half started
-        raise
     logger.info("Connected to the Ray cluster at %s", address)
 
 

@@ -14,12 +14,10 @@ import sys
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from searchapp.catalog import FileTask
 from searchapp.engines.base import summarize_error
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.embedding import log_relay
@@ -28,10 +26,9 @@ from searchapp.indexing.embedding.cluster.capacity import measure_capacity
 from searchapp.indexing.embedding.cluster.connection import connect_to_ray
 from searchapp.indexing.embedding.cluster.spool import Spool
 from searchapp.indexing.embedding.outcomes import Outcome
-from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.suspects import MAX_DEATHS_PER_FILE, blame_file
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.types import DecodingOnCpu, EngineStarting
+from searchapp.types import DecodingOnCpu
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +44,7 @@ START_TIMEOUT_S = 1800  # for all engines together, if they start before the fir
 
 
 class Cluster:
-    """An EmbeddingSource that embeds files on the nodes of a Ray cluster."""
+    """Embeds files on the nodes of a Ray cluster, in a process of its own: see driver_process."""
 
     def __init__(
         self,
@@ -62,7 +59,7 @@ class Cluster:
         here. engines_per_device: engines on each GPU, or on each node without a GPU. max_engines:
         limit for all engines of the cluster.
         """
-        self._job = replace(job, log_level=log_relay.get_log_level())
+        self._job = job
         connect_to_ray(address)
         try:
             self._capacity = measure_capacity(job, engines_per_device)
@@ -79,25 +76,19 @@ class Cluster:
         self.answered_engines: set[tuple[str, int]] = set()  # node, process
         self._has_reported_decoder_problem = False
 
-    def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
+    def run(self, spool: Spool, size: int) -> Iterator[list[Outcome] | DecodingOnCpu]:
         """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
 
-        EngineStarting is yielded first, and DecodingOnCpu if a GPU decodes no more pictures.
-        Raises EngineError or ModelError if no engine starts, or if the cluster is lost.
+        DecodingOnCpu is yielded if a GPU decodes no more pictures. Raises EngineError or ModelError
+        if no engine starts, or if the cluster is lost.
         """
-        yield EngineStarting(self._job.spec.name)
-        catalog = self._job.catalog_file
-        spool = Spool(tasks, Path(catalog).parent if catalog is not None else None)
-        try:
-            while len(spool):
-                yield from self._run_pass(spool, size)
-                if size <= MAX_SMALL_BATCH_FILES:
-                    yield from self._embed_one_by_one(spool)
-                size = min(size, MAX_SMALL_BATCH_FILES)
-        finally:
-            spool.close()
+        while len(spool):
+            yield from self._run_pass(spool, size)
+            if size <= MAX_SMALL_BATCH_FILES:
+                yield from self._embed_one_by_one(spool)
+            size = min(size, MAX_SMALL_BATCH_FILES)
 
-    def _embed_one_by_one(self, spool: Spool) -> Iterator[list[Outcome] | StartEvent]:
+    def _embed_one_by_one(self, spool: Spool) -> Iterator[list[Outcome] | DecodingOnCpu]:
         """Embed the first remaining files one by one, each alone in the process of an engine.
 
         If such a process ends, its file is the cause. A file that ends MAX_DEATHS_PER_FILE
@@ -129,7 +120,7 @@ class Cluster:
 
     def _run_pass(
         self, spool: Spool, size: int, end: int | None = None
-    ) -> Iterator[list[Outcome] | StartEvent]:
+    ) -> Iterator[list[Outcome] | DecodingOnCpu]:
         """Embed the remaining files once; the files of lost batches remain for the next pass.
 
         end: embed only files with numbers below `end`, each alone, and tolerate every lost batch.
@@ -147,7 +138,6 @@ class Cluster:
         pages = answers.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
         try:
             for page in pages:
-                spool.touch()
                 for pickled_answer in page.column("answer"):
                     answer = pickle.loads(pickled_answer.as_py())
                     if outcomes := self._accept_answer(answer, spool):
@@ -255,11 +245,6 @@ class Cluster:
         return actor.remote(
             self._job.catalog_file, self._job.collection_id, self._job.update_colors
         )
-
-    def stop_and_drain(self) -> Iterable[list[Outcome]]:
-        """Disconnect from the cluster; the next index run embeds the files not yielded yet."""
-        self.close()
-        return ()
 
     def close(self) -> None:
         """Disconnect from the cluster, which ends the engines."""
