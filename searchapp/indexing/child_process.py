@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
+
+# A child can stop in the middle of a message. Once it has begun one, reading the rest waits this
+# long for more bytes, and then raises OSError.
+MESSAGE_TIMEOUT_S = 60.0
 
 
 def start_module(
@@ -19,8 +24,11 @@ def start_module(
 
     The child's first command line argument is the number of its socket, which closes when the child
     ends. environment: additional variables. shows_errors: keep what the child writes to stderr.
+    Wait until the socket is readable before you read it, because of MESSAGE_TIMEOUT_S.
     """
     own_socket, child_socket = socket.socketpair()
+    timeout = struct.pack("ll", int(MESSAGE_TIMEOUT_S), int(MESSAGE_TIMEOUT_S % 1 * 1e6))
+    own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
     with child_socket:
         process = subprocess.Popen(
             # Not `-m name`: pickled objects of this module would belong to the module __main__.

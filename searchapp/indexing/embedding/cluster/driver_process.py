@@ -119,6 +119,7 @@ class ClusterProcess:
 
     def _receive(self) -> list[Outcome] | DecodingOnCpu | None:
         """Return the next event of a run; None: the child has done what it was asked for."""
+        self._connection.poll(None)  # wait for the message, however long it takes
         try:
             message: _Message = self._connection.recv()
         except (EOFError, OSError) as error:
