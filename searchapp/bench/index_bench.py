@@ -12,8 +12,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from searchapp.bench.index_probe import EFFORTS, ProbeJob, ProbeResult, QueryTimings, probe_index
+from searchapp.bench.index_probe import (
+    EFFORTS,
+    HITS_PER_QUERY,
+    ProbeJob,
+    ProbeResult,
+    QueryTimings,
+    probe_index,
+)
+from searchapp.bench.true_neighbors import TrueNeighbors, find_true_neighbors
 from searchapp.catalog import Catalog
+from searchapp.engines import machine
 from searchapp.errors import LibraryError
 from searchapp.types import Collection, EmbeddingExtent, PictureInfo, SavedIndex, format_count
 from searchapp.vectors import Ids, Vectors, pack_vector
@@ -102,15 +111,20 @@ class IndexBench:
     ) -> Iterator[BenchStage | IndexRow | FilteredRow | UpkeepRow]:
         """Measure exact search, then compare each index type with exact search; yield the rows.
 
+        If an exact index would not fit in memory, it has no row.
         chosen: FAISS factory strings of the index types; if empty, choose_kinds chooses them.
         filters: also measure filtered queries.
         """
         extent = self.read_extent()
         count = extent.count
-        truth_ids: list[list[int]] = []
         selections = self._draw_filter_ids() if filters else ()
-        truth_by_filter: list[list[list[int]]] = []
-        for kind in (choose_index.EXACT, *(chosen or self.choose_kinds(count))):
+        kinds, truth = chosen or self.choose_kinds(count), TrueNeighbors([])
+        if self._fits_in_memory(count):
+            kinds = (choose_index.EXACT, *kinds)
+        else:
+            yield BenchStage(f"comparing the queries with {format_count(count, 'vector')}")
+            truth = self._find_true_neighbors(selections)
+        for kind in kinds:
             yield BenchStage(f"building the index {kind} from {format_count(count, 'vector')}")
             file, build_s = run_in_process(
                 build_index_file, self.catalog_file, self.collection, kind, self.folder
@@ -127,15 +141,32 @@ class IndexBench:
             for each in files:
                 each.unlink()
             if is_exact:
-                truth_ids = result.timings_by_effort[1.0].found_ids
-                truth_by_filter = [timings.found_ids for timings in result.timings_by_filter]
-            yield self._make_row(kind, result, truth_ids, build_s, disk_mb)
-            for share, timings, truth in zip(
-                FILTER_SHARES, result.timings_by_filter, truth_by_filter, strict=False
+                truth = TrueNeighbors(
+                    result.timings_by_effort[1.0].found_ids,
+                    [timings.found_ids for timings in result.timings_by_filter],
+                )
+            yield self._make_row(kind, result, truth.ids, build_s, disk_mb)
+            for share, timings, true_ids in zip(
+                FILTER_SHARES, result.timings_by_filter, truth.ids_by_filter, strict=False
             ):
                 p50, p95 = compute_percentiles_ms(timings, 50, 95)
-                recall = compute_recall(timings.found_ids, truth)
+                recall = compute_recall(timings.found_ids, true_ids)
                 yield FilteredRow(kind, share, recall, p50, p95, min(map(len, timings.found_ids)))
+
+    def _fits_in_memory(self, count: int) -> bool:
+        """Return whether an exact index of `count` vectors takes at most half of the free memory.
+
+        To build it, its vectors are in memory twice for a moment.
+        """
+        free_mib = machine.read_free_memory_mib()
+        return free_mib is None or 4 * count * self.collection.dimensions <= (free_mib << 20) // 2
+
+    def _find_true_neighbors(self, filter_ids: tuple[Ids, ...]) -> TrueNeighbors:
+        def find(catalog: Catalog) -> TrueNeighbors:
+            pages = catalog.get_embeddings(self.collection).read_vectors_after(0)
+            return find_true_neighbors(pages, self.queries, filter_ids, HITS_PER_QUERY)
+
+        return call_with_catalog(self.catalog_file, find)
 
     def measure_upkeep(self) -> Iterator[BenchStage | UpkeepRow]:
         """Measure how long the automatically chosen index takes to add 1,000 new vectors."""

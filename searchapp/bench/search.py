@@ -38,7 +38,7 @@ class SearchBenchReport:
 
     vectors: int  # in the collection
     dim: int
-    rows: tuple[IndexRow, ...]  # the exact index first
+    rows: tuple[IndexRow, ...]  # the exact index first, if it fits in memory
     filters: tuple[FilteredRow, ...]
     upkeep: tuple[UpkeepRow, ...]
     peers: tuple[PeerRow, ...] = ()  # searchapp's index first

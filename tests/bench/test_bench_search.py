@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from support.library import RunCommand
 
-from searchapp.bench import index_probe
+from searchapp.bench import index_probe, true_neighbors
 from searchapp.bench.bench_collections import make_synthetic_bench
-from searchapp.bench.index_bench import IndexBench, build_index_file
+from searchapp.bench.index_bench import FilteredRow, IndexBench, IndexRow, build_index_file
 from searchapp.bench.index_probe import ProbeJob, probe_index
 from searchapp.bench.synthetic_vectors import Shape, VectorSource
+from searchapp.engines import machine
 from searchapp.errors import LibraryError
 
 
@@ -78,3 +79,26 @@ def test_the_probe_uses_the_vector_file(tmp_path: Path, monkeypatch: pytest.Monk
     result = probe_index(job)
     for timings in (*result.timings_by_effort.values(), *result.timings_by_filter):
         assert [len(ids) for ids in timings.found_ids] == [10] * 5
+
+
+def test_recall_needs_no_exact_index_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors that are read page by page give the same recall, with and without filters."""
+    monkeypatch.setattr(index_probe, "ALL_THREADS_DURATION_S", 0.01)
+    monkeypatch.setattr(true_neighbors, "MIN_ROWS", 100)
+    *_, bench = make_synthetic_bench(tmp_path, "hard", 3000, 16, 20)
+    assert isinstance(bench, IndexBench)
+
+    def measure() -> list[tuple[str, float, float]]:
+        return [
+            (row.index, getattr(row, "share", 1.0), row.recall_at_10)
+            for row in bench.measure_kinds(("IVF64,PQ4x4fs",), filters=True)
+            if isinstance(row, IndexRow | FilteredRow)
+        ]
+
+    in_memory = measure()
+    monkeypatch.setattr(machine, "read_free_memory_mib", lambda: 0)
+    assert measure() == [row for row in in_memory if row[0] != "exact"]
+    assert [row[1] for row in in_memory if row[0] != "exact"] == [1.0, 0.001, 0.01, 0.1, 0.5]
+    assert min(recall for _, _, recall in in_memory) < 1.0

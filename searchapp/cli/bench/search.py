@@ -103,9 +103,10 @@ def command(
 ) -> None:
     """Measure recall@10, latency, queries per second and memory of each kind of index.
 
-    The exact scan is measured first; recall compares the hits of the other kinds with its hits. The
-    library does not change. Without --index, the command measures the kinds that suit the number of
-    vectors; the first is the kind that searchapp chooses by default.
+    The exact scan is measured first; recall compares the hits of the other kinds with its hits. If
+    an exact index would not fit in memory, only its hits are computed. The library does not change.
+    Without --index, the command measures the kinds that suit the number of vectors; the first is
+    the kind that searchapp chooses by default.
 
     With --peers it measures this kind, or the first --index, in turn with indexes of other
     libraries. Each is searched on one thread, at its smallest effort with recall 0.98.
