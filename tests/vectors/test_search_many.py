@@ -54,7 +54,7 @@ def test_each_result_is_that_of_a_single_search(
 ) -> None:
     """Also where the index compares a small selection, or must scan further lists."""
     monkeypatch.setattr(index_module, "MAX_EXACT_COMPARISONS", compared)
-    monkeypatch.setattr(index_module, "MAX_MAPPED_COMPARISONS", compared)
+    monkeypatch.setattr(index_module, "COMPARISON_COST", 80 if compared else 1e9)
     steps = {"some": 3, "few": 50}
     live = np.sort(index.ids)
     ids = None if scope is None else live[: 0 if scope == "none" else None : steps.get(scope, 1)]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index, packed_lists, rotation
@@ -26,6 +27,8 @@ MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of list
 MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 112, 3.5
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
+
+ListMask: TypeAlias = NDArray[np.bool_]  # for each inverted list, whether a search may scan it
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class FaissIndex:
         self._inner = inner
         quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
         self._graph: Any = quantizer if isinstance(quantizer, faiss.IndexHNSWFlat) else None
+        self._list_numbers: NDArray[np.int32] | None = None  # see _get_list_numbers
         self.is_exact = isinstance(inner, faiss.IndexFlat)
         self._uses_inner_product = index.metric_type == faiss.METRIC_INNER_PRODUCT
 
@@ -94,14 +98,41 @@ class FaissIndex:
         if self._ivf is None:
             ids: Ids = faiss.vector_to_array(self._index.id_map)
             return ids
+        return np.concatenate([np.empty(0, dtype=np.int64), *self._read_lists()])
+
+    def _read_lists(self) -> Iterator[Ids]:
+        """Yield a copy of the ids of each inverted list."""
         lists = self._ivf.invlists
-        parts = [np.empty(0, dtype=np.int64)]
         for number in range(self._ivf.nlist):
+            ids: Ids = np.empty(0, dtype=np.int64)
             if size := lists.list_size(number):
                 pointer = lists.get_ids(number)
-                parts.append(faiss.rev_swig_ptr(pointer, size).copy())
+                ids = self._faiss.rev_swig_ptr(pointer, size).copy()
                 lists.release_ids(number, pointer)
-        return np.concatenate(parts)
+            yield ids
+
+    def find_lists(self, ids: Ids) -> ListMask | None:
+        """Return which inverted lists contain some of these ids, [lists]; None if it has no lists.
+
+        The first call reads all ids of the index.
+        """
+        if self._ivf is None:
+            return None
+        numbers = self._get_list_numbers()
+        mask = np.zeros(self._ivf.nlist + 1, dtype=bool)
+        mask[numbers[ids[ids < len(numbers)]]] = True
+        return mask[:-1]
+
+    def _get_list_numbers(self) -> NDArray[np.int32]:
+        """Return the number of the list of each id; for ids that are not in the index, nlist."""
+        if self._list_numbers is None:
+            id_lists = list(self._read_lists())
+            max_id = max((int(ids.max()) for ids in id_lists if len(ids)), default=-1)
+            numbers = np.full(max_id + 1, self._ivf.nlist, np.int32)
+            for number, ids in enumerate(id_lists):
+                numbers[ids] = number
+            self._list_numbers = numbers
+        return self._list_numbers
 
     def compute_sample_size(self, policy: choose_index.IndexPolicy) -> int:
         """Return the number of vectors to train the index with; 0 if it needs no training."""
@@ -114,11 +145,13 @@ class FaissIndex:
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors, [n, dimensions], with new ids, [n]."""
+        self._list_numbers = None
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
 
     def remove(self, ids: Ids) -> None:
         """Remove vectors by id. Raises RemovalUnsupportedError if this kind cannot remove."""
         faiss = self._faiss
+        self._list_numbers = None
         try:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.remove_ids(self._index, self._ivf, ids)
@@ -153,20 +186,31 @@ class FaissIndex:
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
     def search_each(
-        self, queries: Vectors, count: int, selector: Any, probes: int
+        self,
+        queries: Vectors,
+        count: int,
+        selector: Any,
+        probes: int,
+        mask: ListMask | None = None,
     ) -> list[tuple[Ids, Vectors]]:
         """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
-        ids, cosines = self.search_many(queries, count, probes, selector)
+        ids, cosines = self.search_many(queries, count, probes, selector, mask)
         if (ids >= 0).all():
             return list(zip(ids, cosines, strict=True))
         return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
 
     def search_many(
-        self, queries: Vectors, count: int, probes: int, selector: Any = None
+        self,
+        queries: Vectors,
+        count: int,
+        probes: int,
+        selector: Any = None,
+        mask: ListMask | None = None,
     ) -> tuple[Ids, Vectors]:
         """Return the ids nearest to each query and approximate cosines, both [n, count].
 
-        FAISS marks missing results with the id -1.
+        Scans the nearest `probes` inverted lists. mask: scan only lists of this mask. FAISS marks
+        missing results with the id -1.
         """
         if not len(self):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
@@ -176,12 +220,13 @@ class FaissIndex:
             for transform in self._transforms:
                 queries = transform.apply(queries)
         index = self._index if self._ivf is None else self._ivf
-        probes = min(probes, max(1, self.list_count))
+        list_count = self.list_count if mask is None else int(np.count_nonzero(mask))
+        probes = min(probes, max(1, list_count))
         parameters = self._make_parameters(count, selector, probes)
-        graph = self._graph
-        if graph is not None and probes * 4 >= self._ivf.nlist:
-            # To find this many lists, comparing all centroids is faster than the HNSW graph.
-            distances, lists = graph.storage.search(queries, probes)
+        # To find many lists, comparing all centroids is faster than the HNSW graph.
+        is_wide = self._graph is not None and probes * 4 >= self._ivf.nlist
+        if mask is not None or is_wide:
+            distances, lists = self._find_nearest_lists(queries, probes, mask)
             scores = np.empty((len(queries), count), np.float32)
             ids = np.empty((len(queries), count), np.int64)
             self._ivf.search_preassigned_c(
@@ -192,6 +237,20 @@ class FaissIndex:
             with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
                 scores, ids = index.search(queries, count, params=parameters)
         return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
+
+    def _find_nearest_lists(
+        self, queries: Vectors, probes: int, mask: ListMask | None
+    ) -> tuple[Vectors, Ids]:
+        """Return the distances and the numbers of the lists nearest to each query, [n, probes]."""
+        centroids = self._ivf.quantizer if self._graph is None else self._graph.storage
+        distances, lists = centroids.search(queries, probes if mask is None else self._ivf.nlist)
+        if mask is not None:
+            is_chosen = mask[lists]  # Every row has the same number of chosen lists.
+            distances, lists = (
+                np.ascontiguousarray(found[is_chosen].reshape(len(queries), -1)[:, :probes])
+                for found in (distances, lists)
+            )
+        return distances, lists
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
         faiss = self._faiss

@@ -13,7 +13,7 @@ import numpy as np
 from searchapp.files.atomic import write_atomically
 from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
-from searchapp.vectors.faiss_files.faiss_index import FaissIndex, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex, ListMask, RemovalUnsupportedError
 from searchapp.vectors.faiss_files.training import TooFewVectorsError
 from searchapp.vectors.faiss_files.vector_file import VectorFile, get_vector_file
 from searchapp.vectors.packing import Ids, Vectors, unpack_vectors
@@ -21,11 +21,13 @@ from searchapp.vectors.searchable import SearchScope, scope_to_ids
 
 __all__ = ["RemovalUnsupportedError", "VectorIndex"]
 
-# A selection up to this size is compared without the index: with the catalog's vectors, or with
-# those in a vector file. Measured with 250,000 vectors of 768 dimensions: a comparison of 5,000
-# mapped vectors takes 55 % of the time of the index, and one of 10,000 takes 77 %. But if the file
-# is not in memory yet, the comparison reads the disk once for each vector.
-MAX_EXACT_COMPARISONS, MAX_MAPPED_COMPARISONS = 2000, 5000
+# A selection up to this size is compared without the index: see _is_compared_exactly.
+MAX_EXACT_COMPARISONS = 2000
+# The cost of comparing a mapped vector, as a multiple of scanning a code of the index. Measured
+# with PQ192x4fs and 768 dimensions: 0.62 us and 7.5 ns. But if the file of the vectors is not in
+# memory yet, each comparison reads the disk.
+COMPARISON_COST = 80
+MAX_MASKED_SHARE = 0.5  # If a filter leaves more, hardly any list is empty.
 # From 20 queries on, FAISS multiplies matrices (distance_compute_blas_threshold). Then a query has
 # other scores than alone, in the last bits, so that pages of a result would not fit together.
 QUERIES_PER_SEARCH = 16
@@ -196,13 +198,8 @@ class VectorIndex:
     def _search_ids(
         self, queries: Vectors, count: int, allowed_ids: Ids | None
     ) -> list[list[tuple[int, float]]]:
-        if (
-            allowed_ids is not None
-            and not self.is_exact
-            and self._fetch
-            and len(allowed_ids)
-            <= (MAX_MAPPED_COMPARISONS if self._vectors else MAX_EXACT_COMPARISONS)
-        ):
+        mask, probes = self._choose_lists(allowed_ids)
+        if allowed_ids is not None and self._is_compared_exactly(len(allowed_ids), probes):
             return [
                 select_best(*self._compute_cosines(query, allowed_ids, count), count)
                 for query in _split_rows(queries)
@@ -210,13 +207,39 @@ class VectorIndex:
         results = []
         for query, (ids, scores) in zip(
             _split_rows(queries),
-            self._search_base(queries, count, allowed_ids),
+            self._search_base(queries, count, allowed_ids, mask, probes),
             strict=True,
         ):
             if len(ids) < count and allowed_ids is not None and self._fetch:
                 ids, scores = self._compute_cosines(query, allowed_ids, count)
             results.append(select_best(ids, scores, count))
         return results
+
+    def _choose_lists(self, allowed_ids: Ids | None) -> tuple[ListMask | None, int]:
+        """Return the inverted lists that a search may scan (None: all), and how many it scans.
+
+        If a filter leaves few vectors, the nearest of them are spread over more lists; lists that
+        have none of them are left out. Measured with 250,000 and a million vectors and PQ192x4fs:
+        this many lists give a recall of .99 for random filters that leave 0.5 to 20 %, and for
+        filters that leave one side of the space.
+        """
+        wanted = self.search_effort * self._base.min_probes
+        if allowed_ids is None:
+            return None, max(1, min(round(wanted), self._base.list_count))
+        share = max(len(allowed_ids), 1) / len(self)
+        factor = max(1.0, min(0.75 / share, 1.8 * share**-0.32))
+        mask = self._base.find_lists(allowed_ids) if share < MAX_MASKED_SHARE else None
+        list_count = self._base.list_count if mask is None else int(np.count_nonzero(mask))
+        return mask, max(1, min(round(wanted * factor), list_count))
+
+    def _is_compared_exactly(self, count: int, probes: int) -> bool:
+        """Return whether comparing `count` vectors is better than scanning `probes` lists."""
+        if self.is_exact or not self._fetch:
+            return False
+        if count <= MAX_EXACT_COMPARISONS or not self._vectors:
+            return count <= MAX_EXACT_COMPARISONS
+        scanned_count = len(self._base) * probes / max(1, self._base.list_count)
+        return COMPARISON_COST * count <= scanned_count
 
     def find_neighbors(self, vectors: Vectors, count: int, probes: int) -> tuple[Ids, Vectors]:
         """Return the ids nearest to each of many vectors and their cosines, both [n, count].
@@ -230,7 +253,12 @@ class VectorIndex:
         return ids, scores
 
     def _search_base(
-        self, queries: Vectors, count: int, allowed_ids: Ids | None
+        self,
+        queries: Vectors,
+        count: int,
+        allowed_ids: Ids | None,
+        mask: ListMask | None,
+        probes: int,
     ) -> Iterator[tuple[Ids, Vectors]]:
         """Yield candidates of each query, from base and added vectors, with exact cosines."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
@@ -240,23 +268,21 @@ class VectorIndex:
         ranked_count = round(self.search_effort * (6 * count + 60))
         candidate_count = count if exact else max(count, ranked_count)
         candidate_count = min(candidate_count, len(self._base))
-        share = 1.0 if allowed_ids is None else max(len(allowed_ids), 1) / len(self)
-        # If a filter leaves few vectors, the nearest of them are spread over more lists.
-        probe_factor = max(1.0, 0.75 / share)
-        probes = max(1, round(self.search_effort * probe_factor * self._base.min_probes))
-        probes = min(probes, self._base.list_count)
+        list_count = self._base.list_count if mask is None else int(np.count_nonzero(mask))
         added_count = min(count, len(self._added))
         added = [NOTHING] * len(queries)
         if added_count:
             added = self._added.search_each(queries, added_count, selector, 0)
-        based = self._base.search_each(queries, candidate_count, selector, probes)
+        based = self._base.search_each(queries, candidate_count, selector, probes, mask)
         for query, (ids, scores), (near, cosines) in zip(
             _split_rows(queries), added, based, strict=True
         ):
             tried = probes
-            while len(near) + len(ids) < count and tried < self._base.list_count:
-                tried = min(self._base.list_count, 4 * tried)
-                ((near, cosines),) = self._base.search_each(query, candidate_count, selector, tried)
+            while len(near) + len(ids) < count and tried < list_count:
+                tried = min(list_count, 4 * tried)
+                ((near, cosines),) = self._base.search_each(
+                    query, candidate_count, selector, tried, mask
+                )
             if not exact and self._fetch:
                 near, cosines = self._compute_cosines(query, near, count)
             if added_count:
