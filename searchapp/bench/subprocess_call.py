@@ -30,7 +30,15 @@ def call_in_subprocess(
     name = f"{function.__module__}:{function.__name__}"
     with tempfile.TemporaryDirectory() as folder:
         result_file = Path(folder) / "result.json"
-        command = [sys.executable, "-m", __name__, name, json.dumps(arguments), str(result_file)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            __name__,
+            name,
+            json.dumps(arguments),
+            str(result_file),
+        ]
         log_file = Path(folder) / "log.txt"
         exit_code = _run_with_descendants(command, {**os.environ, **(environment or {})}, log_file)
         if not result_file.exists():

@@ -94,7 +94,7 @@ class MpsDaemon:
         is_readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
         if not is_readable or stdout.readline().strip() != STARTED_LINE:
             return f"{CONTROL_PROGRAM} does not start"
-        probe = [sys.executable, "-c", PROBE_CODE]
+        probe = [sys.executable, "-I", "-c", PROBE_CODE]
         try:
             subprocess.run(
                 probe,

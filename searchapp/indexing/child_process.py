@@ -32,7 +32,14 @@ def start_module(
     with child_socket:
         process = subprocess.Popen(
             # Not `-m name`: pickled objects of this module would belong to the module __main__.
-            [sys.executable, "-c", f"from {name} import main; main()", str(child_socket.fileno())],
+            # -P: a picture folder must not provide modules.
+            [
+                sys.executable,
+                "-P",
+                "-c",
+                f"from {name} import main; main()",
+                str(child_socket.fileno()),
+            ],
             pass_fds=[child_socket.fileno()],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

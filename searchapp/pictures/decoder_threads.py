@@ -58,6 +58,9 @@ class ReaderTask(Generic[Result]):
             result = self._call(self)
         except Exception as error:
             return self._try_settle(partial(self._result.set_exception, error))
+        except BaseException as error:  # SystemExit: of abandon, or of a library.
+            reason = RuntimeError(f"reading a file raised {error!r}")
+            return self._try_settle(partial(self._result.set_exception, reason))
         return self._try_settle(partial(self._result.set_result, result))
 
     def wait(self, timeout_s: float) -> bool:

@@ -26,7 +26,8 @@ from searchapp.server.socket_path import hold_lock, log_path
 from searchapp.server.unix_http import is_listening
 
 logger = logging.getLogger(__name__)
-SERVER_COMMAND = [sys.executable, "-m", "searchapp.server"]
+# -P: the current folder must not provide modules.
+SERVER_COMMAND = [sys.executable, "-P", "-m", "searchapp.server"]
 DEFAULT_KEEP_ALIVE_MIN = 15.0
 START_TIMEOUT_S = 300.0  # until the process listens; the engine may start later
 

@@ -295,3 +295,16 @@ def test_a_task_that_is_abandoned_while_it_waits_gives_no_second_core() -> None:
     for thread in pool._threads:
         thread.join(60)
     assert pool._cores._value == 1
+
+
+def test_a_library_that_calls_exit_fails_its_file_only(readers: ReaderPool[str]) -> None:
+    """Nothing waits forever, and the thread goes on."""
+
+    def leave(task: ReaderTask[str]) -> str:
+        sys.exit("no licence")
+
+    for _ in range(3):
+        task = readers.submit(leave)
+        with pytest.raises(RuntimeError, match=r"SystemExit.*no licence"):
+            readers.wait_for_result(task, 5.0, lambda: "late")
+    assert readers.wait_for_result(readers.submit(lambda _: "read"), 5.0, lambda: "late") == "read"

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from support.library import FakeEngines, RunCommand, index_folder
 from support.old_library import make_old_library
-from support.paths import TESTS
+from support.paths import ROOT, TESTS
 from support.sample_pictures import save_picture
 
 from searchapp.errors import (
@@ -495,3 +495,13 @@ def test_own_engine_starts_if_the_resident_process_is_unavailable(
     monkeypatch.setattr(resident_engine, "can_be_resident", lambda library: False)
     assert start(spec) is fake_engines.started_engines[-1]
     assert len(notes) == 1
+
+
+def test_a_library_folder_provides_no_modules(tmp_path: Path) -> None:
+    """The resident process runs in the library's folder, which another person can have made."""
+    (tmp_path / "click.py").write_text("raise SystemExit('a module of the current folder')")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*start_resident.SERVER_COMMAND, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--keep-alive" in done.stdout

@@ -48,7 +48,7 @@ class Entry:
 def find_program() -> list[str]:
     """Return the words that start this copy of searchapp: its script, or the module."""
     script = Path(sys.executable).with_name("searchapp")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "searchapp"]
+    return [str(script)] if script.is_file() else [sys.executable, "-P", "-m", "searchapp"]
 
 
 def find_user_folder(variable: str, default: str) -> Path:

@@ -156,6 +156,7 @@ def main() -> None:
     """Serve the parent; the first command line argument is the number of the socket to it."""
     # SystemExit closes the cluster. Ray sets the same handler later.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+    os.chdir("/")  # Ray lets all processes of the cluster import modules from the current folder.
     connection = Connection(int(sys.argv[1]))
     with suppress(EOFError, OSError):  # The parent has ended.
         _serve_parent(connection)
