@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from searchapp.duplicates import registration
-from searchapp.duplicates.bands import find_ink
+from searchapp.duplicates.bands import find_band
 from searchapp.duplicates.borders import Box
 from searchapp.duplicates.changed_line import ChangedLine, Part, cut_line, find_tones
+from searchapp.duplicates.covered_texts import may_cover_text
 from searchapp.duplicates.outlines import rate_outlines
 from searchapp.duplicates.registration import Floats, Mask, Transform
 from searchapp.duplicates.residuals import BLOCK_SIDE_PX
 from searchapp.duplicates.text_lines import is_text_line
-from searchapp.duplicates.veils import find_veil
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -35,9 +35,18 @@ STRIP_GAP_SHARE = 0.02  # of the height; smaller gaps are inside a line of text
 STRAY_PIXEL_SHARE = 2e-4  # of a strip: single pixels that compression has changed
 MIN_INK_PIXELS = 40
 MARGIN_PX = 3  # around a line, that compression changes
+# Of the ratings of both pictures. Leaves may look like letters, but less clearly than a caption.
+MAX_RATING_RATIO = 0.25
 # Letters have one tone, and their outline, shadow or band another one.
 TONE_RANGE = 30.0  # levels around a tone: compression, and the blur of thin strokes
 TIGHT_RANGE = 12  # levels around a tone: how near the pixels of drawn text are
+
+
+class Text(NamedTuple):
+    """What may be a new text."""
+
+    rating: float  # how much speaks against it. 1: as much as allowed
+    parts: list[Part]  # the text, or the bands behind it
 
 
 class Caption(NamedTuple):
@@ -79,27 +88,23 @@ def find_caption(
     if not strips:
         return None
     pictures = align(first, second)
-    is_in_first = choose_carrier(*pictures, is_changed, strips)
-    if is_in_first is None:
-        return None
-    parts = (part for strip in strips for part in _find_parts(is_changed, *strip))
-    return Caption(tuple(_find_box(is_different, part) for part in parts), is_in_first)
-
-
-def choose_carrier(
-    one: Floats, other: Floats, is_changed: Mask, strips: list[tuple[int, int]]
-) -> bool | None:
-    """Return whether the first of two pictures, [h, w, 3], has the new text in these strips.
-
-    False: the second picture has it. None: neither has a new text, or both have.
-    """
-    ratings = [
-        max(_rate_strip(carrier, plain, is_changed, strip) for strip in strips)
-        for carrier, plain in ((one, other), (other, one))
+    texts = [
+        _find_text(*pair, is_changed, is_shared, strips) for pair in (pictures, pictures[::-1])
     ]
-    if (ratings[0] <= 1) == (ratings[1] <= 1):
+    is_in_first = texts[0].rating < texts[1].rating
+    text, other_text = texts if is_in_first else texts[::-1]
+    is_clear = other_text.rating > 1 or text.rating <= MAX_RATING_RATIO * other_text.rating
+    if text.rating > 1 or not is_clear:
         return None
-    return ratings[0] < ratings[1]
+    return Caption(tuple(_find_box(is_different, part) for part in text.parts), is_in_first)
+
+
+def _find_text(
+    carrier: Floats, plain: Floats, is_changed: Mask, is_shared: Mask, strips: list[tuple[int, int]]
+) -> Text:
+    """Return the new text that the carrier, [h, w, 3], may have in strips of changes."""
+    texts = [_find_line(carrier, plain, is_changed, is_shared, strip) for strip in strips]
+    return Text(max(text.rating for text in texts), [part for text in texts for part in text.parts])
 
 
 def _spread_blocks(blocks: Mask, shape: tuple[int, ...]) -> Mask:
@@ -172,42 +177,49 @@ def _find_reach(values: Mask, start: int, end: int) -> tuple[int, int]:
     )
 
 
-def _rate_strip(carrier: Floats, plain: Floats, is_changed: Mask, strip: tuple[int, int]) -> float:
-    """Return how much speaks against a new text in a strip of the carrier. 1: as much as allowed.
+def _find_line(
+    carrier: Floats, plain: Floats, is_changed: Mask, is_shared: Mask, strip: tuple[int, int]
+) -> Text:
+    """Return the new text that the carrier may have in one strip.
 
-    What a translucent band changes is no letter: in dark places, it changes hardly anything.
+    A band is looked for in the full width: in dark places, it changes hardly anything.
     """
-    columns = np.flatnonzero(is_changed[slice(*strip)].any(axis=0))
-    box = slice(*strip), slice(int(columns[0]), int(columns[-1]) + 1)
-    veil = find_veil(carrier[box], plain[box])
-    if veil is None:
-        parts = _find_parts(is_changed, *strip)
-        return max(_rate_line(cut_line(carrier, plain, is_changed, part)) for part in parts)
-    plain, is_letter = plain.copy(), np.zeros_like(is_changed)
-    plain[box], is_letter[box] = veil.covered, veil.is_letter
-    lines = [cut_line(carrier, plain, is_letter, part) for part in _find_parts(is_letter, *strip)]
-    # Fewer pixels are the compression of what is below the band.
-    lines = [line for line in lines if line.is_changed.sum() >= MIN_INK_PIXELS]
-    return max((_rate_letters(line, line.is_changed) for line in lines), default=math.inf)
+    rows, columns = slice(*strip), np.flatnonzero(is_changed[slice(*strip)].any(axis=0))
+    for left, right in ((0, is_changed.shape[1]), (int(columns[0]), int(columns[-1]) + 1)):
+        box = rows, slice(left, right)
+        band = find_band(carrier[box], plain[box])
+        if band is None:
+            continue
+        part, is_letter = Part(*strip, left, right), np.zeros_like(is_changed)
+        is_letter[box] = band.is_letter & is_shared[box]
+        if band.is_opaque and may_cover_text(
+            cut_line(carrier, plain, is_changed & ~is_letter, part)
+        ):
+            return Text(math.inf, [part])
+        if not band.is_opaque:
+            plain = plain.copy()
+            plain[box] = band.covered
+        letters = _find_parts(is_letter, *strip)
+        lines = [cut_line(carrier, plain, is_letter, letter_part) for letter_part in letters]
+        # Fewer pixels are the compression of what is below the band.
+        lines = [line for line in lines if line.is_changed.sum() >= MIN_INK_PIXELS]
+        return Text(max(map(_rate_letters, lines), default=math.inf), [part])
+    parts = list(_find_parts(is_changed, *strip))
+    lines = [cut_line(carrier, plain, is_changed, part) for part in parts]
+    return Text(max(map(_rate_letters, lines)), parts)
 
 
-def _rate_line(line: ChangedLine) -> float:
-    """Return how much speaks against a new text in the carrier. 1: as much as allowed."""
-    ink = find_ink(line)
-    if ink is None or ink.sum() < MIN_INK_PIXELS:
+def _rate_letters(line: ChangedLine) -> float:
+    """Return how much speaks against changes as the letters of a text. 1: as much as allowed."""
+    if line.is_changed.sum() < MIN_INK_PIXELS:
         return math.inf
-    return _rate_letters(line, ink)
+    letters = _list_letters(line)
+    return min((rate_outlines(line, mask) for mask in letters), default=math.inf)
 
 
-def _rate_letters(line: ChangedLine, ink: Mask) -> float:
-    """Return how much speaks against ink as the letters of a new text. 1: as much as allowed."""
-    rating = rate_outlines(line, ink)
-    return rating if rating > 1 or _is_text(line, ink) else math.inf
-
-
-def _is_text(line: ChangedLine, ink: Mask) -> bool:
-    """Return whether ink, or one of its tones, looks like a line of text that is new."""
-    gray = line.carrier.mean(axis=2)
+def _list_letters(line: ChangedLine) -> list[Mask]:
+    """Return masks that look like a new line of text: all changes, or those in one tone."""
+    ink, gray = line.is_changed, line.carrier.mean(axis=2)
     masks = [(ink, np.zeros_like(ink))]
     for tone in find_tones(gray[ink], 2, TIGHT_RANGE):
         # Letters have a color, too: a texture often has its brightness, and seldom its color.
@@ -220,4 +232,4 @@ def _is_text(line: ChangedLine, ink: Mask) -> bool:
         )
         is_old = np.maximum(distance, plain_distance) <= TIGHT_RANGE
         masks.append((distance <= TONE_RANGE, is_old))
-    return any(is_text_line(mask, is_old, ink) for mask, is_old in masks)
+    return [mask & ink for mask, is_old in masks if is_text_line(mask, is_old, ink)]

@@ -30,7 +30,7 @@ from searchapp.pictures.decoder_threads import ReaderPool, ReaderTask
 from searchapp.types import DuplicateCertainty, Progress
 from searchapp.vectors import Ids
 
-INSPECTION_VERSION = 5  # stored with each result; others are computed again
+INSPECTION_VERSION = 6  # stored with each result; others are computed again
 MAX_DIFFERENT = 32  # look-alikes that one picture is compared with, the most alike first
 # Two groups of duplicates are different pictures after so many pairs of their pictures differ.
 MAX_DIFFERENT_PAIRS = 4

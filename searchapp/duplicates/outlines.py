@@ -23,10 +23,21 @@ NO_EDGE_SHARE = 0.25  # of the steepness of a clear outline
 MIN_PART_SHARE = 0.3  # of the outlines in the fullest part, that another part must have
 
 
-def rate_outlines(line: ChangedLine, ink: Mask) -> float:
-    """Return how much the plain picture speaks against a new text. 1: as much as allowed."""
-    outline = _spread(ink) & _spread(~ink)
+def rate_outlines(line: ChangedLine, letters: Mask) -> float:
+    """Return how much the plain picture speaks against a new text. 1: as much as allowed.
+
+    letters: the changes that have the color of the text.
+    """
     plain, carrier = measure_steepness(line.plain), measure_steepness(line.carrier)
+    rating = _rate(line, plain, carrier, _find_outline(line.is_changed))
+    if rating < math.inf:
+        return rating
+    # The outline or the shadow of the letters has the color of the ground.
+    return _rate(line, plain, carrier, _find_outline(line.is_changed) | _find_outline(letters))
+
+
+def _rate(line: ChangedLine, plain: Floats, carrier: Floats, outline: Mask) -> float:
+    """Return the same for these outlines, from the steepness of both pictures, [h, w]."""
     # Edges along the outlines count, and those beside them count against.
     weights = outline - _average(outline.astype(np.float32), line.height)
     plain_edges, carrier_edges = (weights * plain).sum(axis=0), (weights * carrier).sum(axis=0)
@@ -59,6 +70,12 @@ def _sum_parts(columns: Floats, line: ChangedLine) -> Floats:
     part = np.ones(min(len(columns), PART_LINES * line.height))
     sums: Floats = np.convolve(columns, part, "valid")
     return sums
+
+
+def _find_outline(mask: Mask) -> Mask:
+    """Return the pixels at both sides of the edges of a mask."""
+    outline: Mask = _spread(mask) & _spread(~mask)
+    return outline
 
 
 def _spread(mask: Mask) -> Mask:

@@ -64,6 +64,24 @@ def test_a_translucent_band_over_dark_places() -> None:
     assert compare(scene, captioned) == ("same", ("caption",))
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_translucent_band_over_a_dark_picture(seed: int) -> None:
+    """A band over a dark picture is hidden in its full width, not only around the letters."""
+    scene = near_duplicates.render_scene(near_duplicates.make_scene(seed, 1.6))
+    scene = scene.point([level // 8 for level in range(256)] * 3)
+    captioned = write_plainly(draw_band(scene, 0.55), "Lisbon 2018", "#ffe060")
+    assert compare(scene, captioned) == ("same", ("caption",))
+
+
+def test_an_opaque_band_over_dark_places() -> None:
+    """An opaque band hardly changes what has its color."""
+    scene = draw_scene()
+    box = (0, 0, round(0.6 * scene.width), scene.height)
+    scene.paste(scene.crop(box).point([level // 16 for level in range(256)] * 3), box)
+    captioned = write_plainly(draw_band(scene, 1.0), "Lisbon 2018", "#ffe060")
+    assert compare(scene, captioned) == ("same", ("caption",))
+
+
 @pytest.mark.parametrize("opacity", [0.0, 0.55])
 def test_a_translucent_band_over_another_caption(opacity: float) -> None:
     """What a translucent band does not explain is a letter of either picture."""
@@ -90,6 +108,24 @@ def test_letters_as_bright_as_the_photo() -> None:
     assert compare(scene, captioned) == ("same", ("caption",))
 
 
+@pytest.mark.parametrize("color, outline", [("white", "black"), ("black", "white")])
+def test_an_outline_in_almost_the_color_of_the_photo(color: str, outline: str) -> None:
+    """Letters are known by their own edges if their outline is hardly visible on the photo."""
+    lowest = (30, 40, 90) if outline == "black" else (120, 190, 225)
+    sky = near_duplicates.render_scene(near_duplicates.make_scene(4, 1.6))
+    calm = sky.point([low + level // 16 for low in lowest for level in range(256)])
+    captioned, size = calm.copy(), round(0.05 * calm.height)
+    ImageDraw.Draw(captioned).text(
+        (0.1 * calm.width, calm.height - 1.7 * size),
+        "Mittagspause am See",
+        color,
+        ImageFont.load_default(size),
+        stroke_width=4,
+        stroke_fill=outline,
+    )
+    assert compare(calm, captioned) == ("same", ("caption",))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_another_caption_is_another_picture(seed: int) -> None:
     """Two texts in the same style differ, on a band as well as on the photo itself."""
@@ -104,6 +140,14 @@ def test_captions_in_two_styles_are_two_pictures() -> None:
     other = picture_edits.write_caption(scene)
     assert compare(one, other) == ("different", ())
     assert compare(other, one) == ("different", ())
+
+
+def test_the_same_band_with_another_caption() -> None:
+    """A band that both pictures have covers no letters of one of them."""
+    banded = draw_band(draw_scene(), 1.0)
+    one = write_plainly(banded, "Lake Bled, 14 August 2018", "white")
+    other = write_plainly(banded, "Our first hike in the Alps", "white")
+    assert compare(one, other) == ("different", ())
 
 
 def test_a_band_may_cover_another_caption() -> None:
