@@ -53,7 +53,7 @@ class FaissIndex:
         self._inner = inner
         quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
         self._graph: Any = quantizer if isinstance(quantizer, faiss.IndexHNSWFlat) else None
-        self._list_numbers: NDArray[np.int32] | None = None  # see _get_list_numbers
+        self._list_numbers: NDArray[np.unsignedinteger] | None = None  # see _get_list_numbers
         self.is_exact = isinstance(inner, faiss.IndexFlat)
         self._uses_inner_product = index.metric_type == faiss.METRIC_INNER_PRODUCT
 
@@ -123,12 +123,12 @@ class FaissIndex:
         mask[numbers[ids[ids < len(numbers)]]] = True
         return mask[:-1]
 
-    def _get_list_numbers(self) -> NDArray[np.int32]:
+    def _get_list_numbers(self) -> NDArray[np.unsignedinteger]:
         """Return the number of the list of each id; for ids that are not in the index, nlist."""
         if self._list_numbers is None:
             id_lists = list(self._read_lists())
             max_id = max((int(ids.max()) for ids in id_lists if len(ids)), default=-1)
-            numbers = np.full(max_id + 1, self._ivf.nlist, np.int32)
+            numbers = np.full(max_id + 1, self._ivf.nlist, np.min_scalar_type(self._ivf.nlist))
             for number, ids in enumerate(id_lists):
                 numbers[ids] = number
             self._list_numbers = numbers

@@ -7,6 +7,7 @@ The child sends pickled messages; only this module's own two processes exchange 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -154,6 +155,7 @@ class ClusterProcess:
 
 def main() -> None:
     """Serve the parent; the first command line argument is the number of the socket to it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Ray may abort while it ends.
     # SystemExit closes the cluster. Ray sets the same handler later.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
     os.chdir("/")  # Ray lets all processes of the cluster import modules from the current folder.
