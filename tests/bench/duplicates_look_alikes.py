@@ -108,8 +108,12 @@ def draw_pair(task: Task) -> tuple[bytes, bytes]:
 def run_task(task: Task) -> dict[str, Any]:
     """Draw a pair and compare it; return the result, the edits and the seconds it took."""
     from support.compare_files import compare_files
+    from support.look_alikes import InvisibleChangeError
 
-    first, second = draw_pair(task)
+    try:
+        first, second = draw_pair(task)
+    except InvisibleChangeError:
+        return {"result": "invisible", "edits": [], "seconds": 0.0}
     started_at = time.process_time()
     verdict = compare_files(first, second)
     seconds = time.process_time() - started_at
@@ -138,6 +142,8 @@ def print_figures(rows: list[dict[str, Any]], *, is_verbose: bool) -> None:
     named, seconds, total = Counter[str](), Counter[bool](), Counter[bool]()
     for row in rows:
         task = Task(*row["task"])
+        if row["result"] == "invisible":
+            continue
         counts[task.is_copy, task.kind, row["result"]] += 1
         total[task.is_copy] += 1
         seconds[task.is_copy] += row["seconds"]

@@ -25,6 +25,7 @@ WORDS = (
 )
 # A pair whose difference a person could not see is drawn again.
 MIN_VISIBLE_PIXELS, MIN_VISIBLE_LEVELS = 30, 40
+MAX_DRAWINGS = 100  # until a change is visible
 
 Pair = tuple[Picture, Picture]
 
@@ -44,6 +45,10 @@ class Pen(random.Random):
 
 
 Draw = Callable[[Picture, Pen], Pair]
+
+
+class InvisibleChangeError(Exception):
+    """A change that cannot be seen: a part of a uniform photo was moved, for example."""
 
 
 @dataclass(frozen=True)
@@ -282,11 +287,14 @@ def make_look_alike(
     """Return a pair drawn by a function for photos, or by one for documents (photo: None).
 
     scales: the second picture has one of these, compared with the first; empty: the same size.
+    Raises InvisibleChangeError if the photo has too few details.
     """
-    while True:
+    for _ in range(MAX_DRAWINGS):
         one, other = draw(pen) if photo is None else draw(photo, pen)
         if _is_visible((one, other)):
             break
+    else:
+        raise InvisibleChangeError
     if scales:
         scale = pen.choice(scales)
         size = round(other.width * scale), round(other.height * scale)
