@@ -29,10 +29,11 @@ def compare_files(first: bytes, second: bytes) -> FileComparison:
     fingerprints = [_fingerprint(data) for data in (first, second)]
     if prints.count_frames(fingerprints)[0] != prints.count_frames(fingerprints)[1]:
         return FileComparison("different")
-    variants = [(None, None)]
     contents = [prints.unpack_content(blob) for blob in fingerprints]
-    variants += [(contents[0], None)] if contents[0] else []
+    # The content of a border comes first, as in judge_pairs: it names the border.
+    variants = [(contents[0], None)] if contents[0] else []
     variants += [(None, contents[1])] if contents[1] else []
+    variants += [(None, None)]
     frames = [shrink_frame(next(decode_frames(x, _full, MAX_MEGAPIXELS))) for x in (first, second)]
     result = "different"
     for parts in variants:
