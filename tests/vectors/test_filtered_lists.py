@@ -76,6 +76,25 @@ def test_only_lists_with_allowed_ids_are_scanned(
     assert sorted(scanned[0][0].tolist()) == np.flatnonzero(mask).tolist()
 
 
+def test_a_filter_may_leave_no_list(index: VectorIndex, vectors: NDArray[np.float32]) -> None:
+    """All its vectors were added after the index was saved, for example: no list is scanned."""
+    mask = index._base.find_lists(IDS + COUNT)
+    assert mask is not None
+    assert not mask.any()
+    ids, cosines = index._base.search_many(vectors[:3], 10, 5, None, mask)
+    assert (ids.shape, cosines.shape) == ((3, 0), (3, 0))
+
+
+def test_small_filters_do_not_read_the_lists(
+    index: VectorIndex, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their vectors are compared; the first of them would wait for all ids of the index."""
+    monkeypatch.delattr(FaissIndex, "find_lists")
+    allowed = IDS[:: COUNT // 2000][:2000]
+    expected = allowed[np.argmax(vectors[allowed - 1] @ vectors[7])]
+    assert index.search(vectors[7], 1, allowed)[0][0] == expected
+
+
 def test_lists_are_found_again_after_a_change() -> None:
     index = FaissIndex.create_empty("IVF4,SQ8", 4)
     corners = np.repeat(np.eye(4, dtype=np.float32), 40, axis=0)

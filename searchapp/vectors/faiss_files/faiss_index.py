@@ -212,7 +212,7 @@ class FaissIndex:
         Scans the nearest `probes` inverted lists. mask: scan only lists of this mask. FAISS marks
         missing results with the id -1.
         """
-        if not len(self):
+        if not len(self) or (mask is not None and not mask.any()):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         if self._rotation_blocks is not None and len(queries) <= rotation.MAX_QUERIES:
             queries = rotation.rotate(queries, self._rotation_blocks)
@@ -220,8 +220,8 @@ class FaissIndex:
             for transform in self._transforms:
                 queries = transform.apply(queries)
         index = self._index if self._ivf is None else self._ivf
-        list_count = self.list_count if mask is None else int(np.count_nonzero(mask))
-        probes = min(probes, max(1, list_count))
+        list_count = max(1, self.list_count) if mask is None else int(np.count_nonzero(mask))
+        probes = min(probes, list_count)
         parameters = self._make_parameters(count, selector, probes)
         # To find many lists, comparing all centroids is faster than the HNSW graph.
         is_wide = self._graph is not None and probes * 4 >= self._ivf.nlist
