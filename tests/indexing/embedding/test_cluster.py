@@ -282,7 +282,7 @@ def test_the_end_of_the_process_that_uses_ray_is_an_error(
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
         events = library.index([pictures], IndexOptions(str(model), batch_size=32))
         with pytest.raises(
-            EngineError, match=r"the Ray node of this machine .* \(.*: killed by SIGKILL\)"
+            EngineError, match=r"uses the Ray cluster ended \(killed by SIGKILL\), probably"
         ):
             for event in events:
                 if isinstance(event, Progress) and event.done:
@@ -346,6 +346,12 @@ def test_an_invalid_cluster_address_is_an_error(job: EmbeddingJob) -> None:
         EngineError, match=r"no Ray cluster answers at 127.0.0.1:9, .*`ray start --head`"
     ):
         connect_to_cluster(job, "127.0.0.1:9")
+
+
+def test_an_unexpected_error_is_not_the_end_of_a_node(job: EmbeddingJob) -> None:
+    """The process that uses Ray reports what happened; a log has the traceback."""
+    with pytest.raises(EngineError, match="embedding on the Ray cluster failed: TypeError"):
+        ClusterProcess(job, 5)  # type: ignore[arg-type]
 
 
 def test_an_error_of_ray_is_reported(job: EmbeddingJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ The child sends pickled messages; only this module's own two processes exchange 
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -29,6 +30,8 @@ from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.types import DecodingOnCpu, EngineStarting
+
+logger = logging.getLogger(__name__)
 
 EXIT_TIMEOUT_S = 10.0  # for the child, to disconnect from the cluster
 
@@ -127,9 +130,10 @@ class ClusterProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(EXIT_TIMEOUT_S)
             raise EngineError(
-                "the Ray node of this machine has ended (the process that used it: "
-                f"{describe_exit(self._process.returncode)}). Finished work is saved. See `ray "
-                "status` and the logs in /tmp/ray, then run the same command again to continue."
+                "the process that uses the Ray cluster ended "
+                f"({describe_exit(self._process.returncode)}), probably because the Ray node of "
+                "this machine ended. Finished work is saved. See `ray status` and the logs in "
+                "/tmp/ray, then run the same command again to continue."
             ) from error
         log_relay.relay_entries(message.logs, "cluster")
         self._state = message.state
@@ -186,6 +190,11 @@ def _serve_parent(connection: Connection) -> None:
             send()
     except SearchAppError as error:
         send(error=error)
+    except (EOFError, BrokenPipeError):  # The parent has ended.
+        raise
+    except Exception as error:
+        logger.exception("The driver of the Ray cluster failed")
+        send(error=EngineError(f"embedding on the Ray cluster failed: {error!r}"))
     finally:
         if cluster is not None:
             cluster.close()
