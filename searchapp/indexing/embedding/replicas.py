@@ -63,6 +63,7 @@ class ReplicaPool:
         self._job = replace(job, log_level=get_log_level())
         self._environments, self._scaler = environments, scaler
         self._embedded_count = 0
+        self._received: list[Outcome] = []  # not yielded yet
         self._replicas: list[WorkerProcess] = []
         self._suspects = SuspectFiles()
         self._failed_starts = 0
@@ -94,8 +95,10 @@ class ReplicaPool:
         return [ready_time - started_at for ready_time in ready_times]
 
     def run(self, tasks: Iterable[FileTask], size: int) -> Iterator[list[Outcome] | StartEvent]:
-        """Embed files in batches of `size` pictures; yield the outcomes of each completed batch.
+        """Embed files in batches of `size` pictures; yield the outcomes of completed batches.
 
+        If several workers have completed a batch, their outcomes are yielded together: with many
+        engines, this process saves fewer and larger batches, which takes less time.
         EngineStarting is yielded before the first engine starts. A worker that dies or hangs is
         replaced, and its files are embedded one by one (see SuspectFiles). Raises EngineError
         or ModelError if no engine starts.
@@ -109,13 +112,20 @@ class ReplicaPool:
             for replica in self._replicas:
                 self._feed_worker(replica)
             self._reassign_late_files()
+            if self._received:  # only now, because the caller takes some time to save them
+                received, self._received = self._received, []
+                yield received
             has_files = bool(self._work_queue or self._suspects)
             if not any(r.batches or (has_files and r.waits_for_engine) for r in self._replicas):
                 return
             connections = {replica.connection: replica for replica in self._replicas}
             for connection in wait(list(connections), timeout=self._answer_timeout_s / 10):
                 assert isinstance(connection, Connection)
-                yield from self._receive_message(connections[connection])
+                for event in self._receive_message(connections[connection]):
+                    if isinstance(event, list):
+                        self._received += event
+                    else:
+                        yield event
             self._kill_silent_workers()
             self._adjust_worker_count(size)
 
@@ -123,6 +133,7 @@ class ReplicaPool:
         """Kill all workers at once; yield the outcomes of batches that they have already sent."""
         for replica in self._replicas:
             replica.process.kill()
+        yield self._received
         for replica in self._replicas:
             with suppress(Exception):  # The stream ends, perhaps inside a message.
                 while replica.batches:

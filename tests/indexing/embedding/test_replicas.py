@@ -27,10 +27,12 @@ from support.worker_engines import DEADLY
 from searchapp.catalog import FileTask
 from searchapp.catalog.writer import CatalogWriter
 from searchapp.errors import EngineError, LibraryError, ModelError
-from searchapp.indexing.embedding.outcomes import EmbeddedPicture
+from searchapp.indexing.embedding.outcomes import EmbeddedPicture, Outcome
+from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.worker import EmbeddingJob
+from searchapp.indexing.embedding.worker_process import WorkerProcess
 from searchapp.library import Library
 from searchapp.models import resolve_model
 from searchapp.types import (
@@ -105,6 +107,48 @@ def test_every_file_has_one_outcome(job: EmbeddingJob, many: list[FileTask]) -> 
         expected = engine._make_vector(type("Item", (), {"image": picture.resize((32, 32))}))
         assert vector @ expected / (expected @ expected) ** 0.5 > 0.999
     assert outcome.state.size > 1, "size and time are those of the file as it was read"
+
+
+def test_batches_of_several_workers_come_together(job: EmbeddingJob, many: list[FileTask]) -> None:
+    """The caller saves them at once; meanwhile, the workers have new files already."""
+    pool = ReplicaPool(job, make_environments(3))
+    pool.start_engines()
+    run = pool.run(iter(many), 8)
+    found = [next(run)]
+    batch_counts = [len(found[0]) // 8]
+    while len(found) < 4:
+        assert wait([each.connection for each in pool._replicas], timeout=120)
+        sent = [each for each in pool._replicas if each.connection.poll(5)]
+        lengths = [len(each.batches) for each in sent]
+        found.append(next(run))
+        batch_counts.append(len(found[-1]) // 8)
+        assert [len(each.batches) for each in sent] == lengths == [3] * len(sent)
+    assert max(batch_counts) > 1, batch_counts
+    found += run
+    assert Counter(o.task for part in found for o in part) == Counter(many)
+
+
+def test_outcomes_that_were_received_before_an_error_are_kept(
+    job: EmbeddingJob, many: list[FileTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = ReplicaPool(job, make_environments(2))
+    pool.start_engines()
+    receive, received = pool._receive_message, list[FileTask]()
+
+    def fail_after_the_first(replica: WorkerProcess) -> Iterator[list[Outcome] | StartEvent]:
+        for event in receive(replica):
+            received.extend(o.task for o in event if isinstance(event, list))
+            yield event
+        if received:
+            raise EngineError("the engine failed")
+
+    monkeypatch.setattr(pool, "_receive_message", fail_after_the_first)
+    with pytest.raises(EngineError):
+        list(pool.run(iter(many), 8))
+    kept = [o.task for part in pool.stop_and_drain() for o in part]
+    assert received
+    assert set(received) <= set(kept)
+    assert len(kept) == len(set(kept))
 
 
 def test_a_deadly_picture_costs_only_itself(
@@ -327,12 +371,13 @@ def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, thousand: Pat
         )
         return started[-1]
 
-    real, room = CatalogWriter.save_embeddings, iter(range(4))
+    real, saved_counts = CatalogWriter.save_embeddings, list[int]()
 
     def save(self: CatalogWriter, collection: Collection, vectors: Mapping[int, bytes]) -> None:
-        if next(room, None) is None:
+        if len(saved_counts) == 4:
             raise sqlite3.OperationalError("database or disk is full")
         real(self, collection, vectors)
+        saved_counts.append(len(vectors))
 
     options, processes = IndexOptions(str(model), batch_size=16), []
     with Library.open(tmp_path / "library", create=True, start_many=start) as library:
@@ -344,9 +389,9 @@ def test_a_full_disk_ends_the_workers(tmp_path: Path, model: Path, thousand: Pat
                 processes = [r.process for r in started[0]._replicas] if started else []
         assert all(process.poll() is not None for process in processes)
         assert len(processes) == 2
-        assert library.info().images == 4 * 16
+        assert library.info().images == sum(saved_counts) >= 4 * 16
         *_, last = library.index([thousand], options)
-        assert (last.summary.added, last.summary.failed) == (1000 - 64, 0)
+        assert (last.summary.added, last.summary.failed) == (1000 - sum(saved_counts), 0)
 
 
 def test_log_records_of_workers_reach_this_process(
