@@ -26,6 +26,7 @@ from searchapp.engines.pixels import (
     make_noise_picture,
 )
 from searchapp.engines.tensors import ChannelPicture, picture_to_channels
+from searchapp.engines.tower_graph import TowerGraph
 from searchapp.pictures.model_size import ImageInput
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class ImageTower:
         """
         self._llm, self._side, self._fit = llm, target.side, target.fit
         self._batch_size = batch_size
+        self._graph: TowerGraph | None = None
         values = _get_pixel_values(example)
         self._dtype = values.dtype
-        self._scale, self._shift = _fit_channels(make_noise_picture(self._side, self._side), values)
+        self._fitted = _fit_channels(make_noise_picture(self._side, self._side), values)
+        self._scale, self._shift = self._fitted
 
     @classmethod
     def start(
@@ -118,39 +121,80 @@ class ImageTower:
 
     def embed(self, pictures: Sequence[TowerPixels]) -> Vector:
         """Return the vectors of pictures as the model computes them: float32, [n, dimensions]."""
-        (vectors,) = self._llm.apply_model(lambda model: self._run(model, pictures))
+        (vectors,) = self._llm.apply_model(lambda model: self._embed_batches(model, pictures))
         return np.asarray(vectors)
 
-    def _run(self, model: Any, pictures: Sequence[TowerPixels]) -> Vector:
+    def record_graph(self) -> None:
+        """Run full batches as a CUDA graph from now on, if that gives the same vectors.
+
+        No other thread of this process may use CUDA meanwhile.
+        """
+        noise = [self.prepare(make_noise_picture(self._side, self._side, seed=s)) for s in (1, 2)]
+        pictures = (noise * self._batch_size)[: self._batch_size]
+        expected = self.embed(noise)
+        try:
+            self._llm.apply_model(lambda model: self._record_batch(model, pictures))
+            made = self.embed(pictures)
+        except Exception as error:  # A kernel cannot be recorded, or memory is exhausted.
+            self._graph = None
+            logger.info("The image tower runs without a CUDA graph: %r", error)
+            return
+        cosine = min(_compute_cosine(made[n], expected[n % 2]) for n in range(len(made)))
+        if not cosine >= MIN_COSINE:
+            self._graph = None
+            logger.info("The image tower runs without a CUDA graph: its vectors differ (%.4f)",
+                        cosine)  # fmt: skip
+
+    def _record_batch(self, model: Any, pictures: Sequence[TowerPixels]) -> None:
+        device = next(model.parameters()).device
+        self._graph = TowerGraph(lambda channels: self._run(model, channels),
+                                 _stack_channels(pictures).to(device))  # fmt: skip
+
+    def _embed_batches(self, model: Any, pictures: Sequence[TowerPixels]) -> Vector:
         import torch
 
-        device = next(model.parameters()).device
         vectors = []
         with torch.inference_mode():
             for start in range(0, len(pictures), self._batch_size):
-                part = pictures[start : start + self._batch_size]
-                channels = torch.stack([each.channels for each in part])
-                made = model.embed_multimodal(
-                    **{PIXEL_VALUES_KEY: self._scale_channels(channels.to(device))}
-                )
-                vectors += list(made)  # a tensor or a list: for each picture, [1, dimensions]
-            (single,) = {tuple(vector.shape[:-1]) for vector in vectors}
-            if single != (1,):
-                raise ValueError("the model returns several vectors for a picture")
-            result: Vector = torch.cat(vectors).float().cpu().numpy()
+                channels = _stack_channels(pictures[start : start + self._batch_size])
+                # A graph computes a full batch, also for fewer pictures.
+                if self._graph is not None and 2 * len(channels) > self._batch_size:
+                    made = self._graph(channels)
+                else:
+                    made = self._run(model, channels.to(next(model.parameters()).device))
+                vectors.append(made.cpu())
+            result: Vector = torch.cat(vectors).numpy()
             return result
+
+    def _run(self, model: Any, channels: Any) -> Any:
+        """Return the vectors of pictures: float32, [n, dimensions]. channels: uint8."""
+        import torch
+
+        made = model.embed_multimodal(**{PIXEL_VALUES_KEY: self._scale_channels(channels)})
+        vectors = list(made)  # a tensor or a list: for each picture, [1, dimensions]
+        (single,) = {tuple(vector.shape[:-1]) for vector in vectors}
+        if single != (1,):
+            raise ValueError("the model returns several vectors for a picture")
+        return torch.cat(vectors).float()
 
     def _scale_channels(self, channels: Any) -> Any:
         """Return what vLLM would render: [n, 3, side, side]. channels: uint8."""
         import torch
 
-        scale, shift = self._scale.to(channels.device), self._shift.to(channels.device)
-        return channels.to(torch.float32).mul_(scale).add_(shift).to(self._dtype)
+        if self._scale.device != channels.device:  # A CUDA graph must not contain this copy.
+            self._scale, self._shift = (each.to(channels.device) for each in self._fitted)
+        return channels.to(torch.float32).mul_(self._scale).add_(self._shift).to(self._dtype)
 
     def _compare_pixels(self, picture: Picture, rendered: Any) -> float:
         """Return the largest difference to the pixels that vLLM has rendered."""
         made = self._scale_channels(self.prepare(picture).channels[None])[0]
         return float((made - _get_pixel_values(rendered)).abs().max())
+
+
+def _stack_channels(pictures: Sequence[TowerPixels]) -> Any:
+    import torch
+
+    return torch.stack([each.channels for each in pictures])
 
 
 def _get_pixel_values(rendered: Any) -> Any:

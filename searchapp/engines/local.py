@@ -192,6 +192,8 @@ class LocalEngine:
                 lambda image: self._render_with_vllm(EngineInput("", image)),
                 lambda rendered: self._run_requests({0: rendered})[0],
             )
+            if self._image_tower is not None and self._bulk and has_gpu():
+                self._image_tower.record_graph()
         with suppress(AttributeError, KeyError):  # an unusual configuration
             layout = choose_layout(self._spec, self._llm.model_config.hf_config)
             if layout is not None:

@@ -3,6 +3,7 @@
 import gc
 import io
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from support.fake_llm import FakeLLM
 from support.real_vllm import VLLM_MARKS, make_exact, start_exact_engine
 from support.tiny_checkpoints import IMAGE_SIDE_PX, MAX_TEXT_TOKENS, make_clip, make_siglip
 
-from searchapp.engines import EngineInput, Refusal, Vector
+from searchapp.engines import EngineInput, Refusal, Vector, image_tower
 from searchapp.engines.image_tower import ImageTower
 from searchapp.engines.local import MAX_SLICE_INPUTS, LocalEngine
 from searchapp.engines.pixels import replace_pixels
@@ -206,6 +207,61 @@ def test_the_image_tower_gives_the_pixels_and_vectors_of_vllm(
     if tower.can_embed(picture):
         alone = engine.embed(inputs[3:])
         assert float(found[3] @ vector_of(alone[0])) > 0.9999
+
+
+class EagerGraph:
+    """Stands in for TowerGraph, which needs a GPU: it computes a batch of the recorded size."""
+
+    def __init__(self, run: Callable[[Any], Any], channels: Any) -> None:
+        self.run, self.channels, self.count = run, channels.clone(), 0
+
+    def __call__(self, channels: Any) -> Any:
+        self.count += 1
+        self.channels[: len(channels)] = channels
+        return self.run(self.channels)[: len(channels)]
+
+
+class MixingGraph(EagerGraph):
+    """Returns the vectors in another order."""
+
+    def __call__(self, channels: Any) -> Any:
+        return super().__call__(channels).roll(1, 0)
+
+
+class FailingGraph(EagerGraph):
+    """Cannot be recorded."""
+
+    def __init__(self, run: Callable[[Any], Any], channels: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.mark.parametrize("kind", [EagerGraph, MixingGraph, FailingGraph])
+def test_a_graph_of_the_image_tower_gives_the_same_vectors(
+    engine: LocalEngine, kind: type[EagerGraph], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """A recorded batch is used for batches that fill more than half of it, if it is right."""
+    tower = engine._image_tower
+    assert tower is not None
+    side, size = engine.spec.image.side, tower._batch_size
+    pictures = [tower.prepare(noise(side, side, seed=seed)) for seed in range(size + 3)]
+    expected = tower.embed(pictures)
+    monkeypatch.setattr(image_tower, "TowerGraph", kind)
+    monkeypatch.setattr(tower, "_graph", None)
+    with caplog.at_level(logging.INFO, image_tower.__name__):
+        tower.record_graph()
+    if kind is not EagerGraph:
+        assert tower._graph is None
+        assert "runs without a CUDA graph" in caplog.text
+        return
+    graph: Any = tower._graph
+    assert (graph.count, caplog.text) == (1, "")
+    for count, used in ((size, 1), (size // 2 + 1, 1), (size // 2, 0), (1, 0), (size + 3, 1)):
+        before = graph.count
+        made = tower.embed(pictures[:count])
+        assert graph.count - before == used
+        assert np.abs(made - expected[:count]).max() < 1e-3 * np.abs(expected).max()
+    monkeypatch.setattr(tower, "_graph", None)
 
 
 def test_a_tower_with_other_vectors_is_not_used(engine: LocalEngine) -> None:

@@ -11,10 +11,15 @@ from searchapp.models import ModelSpec, has_gpu
 
 logger = logging.getLogger(__name__)
 
-# MiB that an engine needs in addition to its weights: CUDA context, activations, cache.
-TWO_TOWER_MIB, LANGUAGE_MODEL_MIB = 2000, 12000
+# MiB that an engine needs in addition to its weights: CUDA context, cache, and the activations of a
+# batch. Those of a two-tower model grow with the patches of a picture, so with its pixels.
+TWO_TOWER_MIB, TWO_TOWER_BATCH_MIB, TWO_TOWER_SIDE = 1200, 1600, 224
+LANGUAGE_MODEL_MIB = 12000
 GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, available to all engines together
 MAX_LANGUAGE_ENGINES = 4  # on one GPU: more engines of a large model are not faster
+# A run starts with one engine for so many cores; its reader threads use them. On an H200 with 16
+# cores, 4, 6 and 8 engines of a two-tower model were equally fast, and 4 started soonest.
+CORES_PER_TWO_TOWER_ENGINE, CORES_PER_LANGUAGE_ENGINE = 4, 2
 MAX_WEIGHTS_MIB = 700  # One engine of a larger model keeps all cores of a CPU busy.
 FILES_PER_ENGINE = 500  # With fewer files, starting one more engine takes longer than it saves.
 CPU_PROCESS_MIB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
@@ -97,18 +102,26 @@ def _plan_on_gpus(
     return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
 
 
-def plan_scaling(environments: Sequence[Mapping[str, str]], file_count: int) -> EngineScaler | None:
+def plan_scaling(
+    spec: ModelSpec, environments: Sequence[Mapping[str, str]], file_count: int
+) -> EngineScaler | None:
     """Return the scaler of the engines on GPUs; None if their number should not change.
 
-    environments: from plan_processes, for the maximum number of engines. A run starts with an
-    engine for every second core, which was the best number on an H200 with 16 cores. On a CPU, each
-    engine has its own cores, so that the cores limit their number.
+    environments: from plan_processes, for the maximum number of engines. On a CPU, each engine has
+    its own cores, so that the cores limit their number.
     """
     gpu_count = len({each.get("CUDA_VISIBLE_DEVICES") for each in environments} - {None})
     if not gpu_count or len(environments) < 2:
         return None
-    start = max(gpu_count, min(len(environments), len(machine.list_cores()) // 2))
+    first = count_first_engines(spec, len(machine.list_cores()))
+    start = max(gpu_count, min(len(environments), first))
     return EngineScaler(start, len(environments), file_count, is_gpu_busy)
+
+
+def count_first_engines(spec: ModelSpec, cores: int) -> int:
+    """Return the number of engines to start with on GPUs. cores: for all of them."""
+    share = CORES_PER_LANGUAGE_ENGINE if spec.pooling else CORES_PER_TWO_TOWER_ENGINE
+    return max(1, cores // share)
 
 
 def is_gpu_busy() -> bool:
@@ -128,8 +141,12 @@ def count_threads_per_engine(engine_count: int) -> int:
 
 def count_engines_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
     """Return how many engines of a model fit on a GPU. cores: CPU cores for these engines."""
-    needed_mib = spec.weights_mib + (LANGUAGE_MODEL_MIB if spec.pooling else TWO_TOWER_MIB)
-    fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // needed_mib
+    if spec.pooling:
+        more_mib = LANGUAGE_MODEL_MIB
+    else:
+        pixels = (spec.image.side / TWO_TOWER_SIDE) ** 2
+        more_mib = TWO_TOWER_MIB + int(TWO_TOWER_BATCH_MIB * pixels)
+    fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // (spec.weights_mib + more_mib)
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 
 

@@ -31,7 +31,7 @@ def job(model: Path) -> EmbeddingJob:
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> list[Gpu]:
-    gpus = [Gpu("0", 80_000), Gpu("1", 6_000)]
+    gpus = [Gpu("0", 80_000), Gpu("1", 8_000)]
     monkeypatch.setattr(machine, "list_gpus", lambda: gpus)
     monkeypatch.setattr(machine, "list_cores", lambda: list(range(18)))
     return gpus
@@ -98,6 +98,35 @@ def test_untrusted_code_starts_nothing(
     for choice in (EngineChoice(), EngineChoice(cluster="local")):
         with pytest.raises(ModelError, match="runs code of its own"):
             choice.start_many(foreign, MANY, None)
+
+
+@pytest.mark.parametrize(("model", "cores", "first"), [
+    ("clip-vit-l-14", 16, 4), ("clip-vit-l-14", 2, 1), ("qwen3-vl-embedding-2b", 16, 4),
+    ("qwen3-vl-embedding-2b", 6, 3),
+])  # fmt: skip
+def test_a_run_starts_with_fewer_engines_than_fit(
+    monkeypatch: pytest.MonkeyPatch, model: str, cores: int, first: int
+) -> None:
+    """A few engines of a two-tower model keep a GPU busy; the scaler may add more."""
+    monkeypatch.setattr(machine, "list_cores", lambda: list(range(cores)))
+    monkeypatch.setattr(machine, "list_gpus", lambda: [Gpu("0", 140_000)])
+    spec = resolve_model(model)
+    environments = plan_processes(spec, MANY)
+    scaler = count_engines.plan_scaling(spec, environments, MANY)
+    if scaler is None:
+        assert len(environments) == first == 1
+    else:
+        assert (scaler.count, scaler.limit) == (first, len(environments))
+
+
+def test_larger_pictures_need_more_memory_of_the_gpu() -> None:
+    """A batch of SigLIP2 so400m has three times the patches of one of CLIP L/14."""
+    card = Gpu("0", 24_000)
+    counts = [
+        count_engines.count_engines_on_gpu(resolve_model(name), card, 16)
+        for name in ("clip-vit-b-32", "clip-vit-l-14", "siglip2-so400m")
+    ]
+    assert counts == [6, 4, 2]
 
 
 @pytest.mark.parametrize(

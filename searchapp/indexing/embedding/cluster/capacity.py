@@ -11,7 +11,7 @@ from searchapp.indexing.embedding.cluster.actor import (
     get_searchapp_version,
     inspect_node,
 )
-from searchapp.indexing.embedding.count_engines import ALLOCATOR, MAX_THREADS
+from searchapp.indexing.embedding.count_engines import ALLOCATOR, MAX_THREADS, count_first_engines
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,9 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
         gpus = sum(int(node["GPU"]) for node in gpu_nodes)
         cores_per_gpu = min(node.get("CPU", 1) / node["GPU"] for node in gpu_nodes)
         node_info = _inspect_free_node(job, num_gpus=1, cores=max(1, int(cores_per_gpu) - 1))
-        engines_per_gpu = engines_per_device or max(1, node_info.engines_per_gpu)
+        engines_per_gpu = engines_per_device or max(
+            1, min(node_info.engines_per_gpu, count_first_engines(job.spec, int(cores_per_gpu)))
+        )
         logger.info(
             "The Ray cluster has %d GPUs: %d engines run on each GPU", gpus, engines_per_gpu
         )
