@@ -28,6 +28,7 @@ from searchapp.types import (
     FileFailed,
     IndexOptions,
     ModelOptions,
+    Precision,
     RunFinished,
     format_count,
 )
@@ -92,6 +93,7 @@ class IndexBenchOptions:
     only_pipeline: bool = False
     decodes: tuple[DecodeDevice, ...] = ("auto",)  # one row for each
     mix: str | None = None  # name of MIXES, in place of one size
+    precision: Precision | None = None  # of the index run
 
 
 def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexReport]]:
@@ -162,7 +164,7 @@ def _measure_pipeline(
 ) -> IndexRow:
     pools: list[ReplicaPool] = []
     ready_seconds: list[float] = []
-    spec = resolve_spec(options.model, options.use_dummy_weights)
+    spec = resolve_spec(options.model, options.use_dummy_weights, options.precision)
 
     def start_many(
         job: EmbeddingJob, files: int, replica_count: int | None
@@ -178,7 +180,7 @@ def _measure_pipeline(
 
     index_options = IndexOptions(
         options.model,
-        ModelOptions(trust_remote_code=True),
+        ModelOptions(precision=options.precision, trust_remote_code=True),
         replicas=replicas,
         batch_size=options.batch_size,
         decode=decode,

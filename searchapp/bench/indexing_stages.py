@@ -22,14 +22,14 @@ from searchapp.models import (
     resolve_model,
 )
 from searchapp.pictures import model_size
-from searchapp.types import ModelOptions
+from searchapp.types import ModelOptions, Precision
 
 SCENE_COUNT = 16
 
 
-def resolve_spec(model: str, dummy: bool) -> ModelSpec:
+def resolve_spec(model: str, dummy: bool, precision: Precision | None = None) -> ModelSpec:
     """Return the spec of a model; dummy: with random weights."""
-    spec = resolve_model(model, ModelOptions(trust_remote_code=True))
+    spec = resolve_model(model, ModelOptions(precision=precision, trust_remote_code=True))
     return spec.with_dummy_weights() if dummy else spec
 
 

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.log_output import log_command, make_log_options
-from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions
+from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions, Precision
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -137,6 +137,13 @@ megapixels_option = click.option(
 )
 
 
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    help="Compute in 8-bit numbers, which is faster on Ada, Hopper and Blackwell GPUs.",
+)
+
+
 def model_options(function: Function) -> Function:
     """Add the options of ModelOptions to a command; pop_model_options reads them back."""
     for option in reversed(
@@ -165,6 +172,7 @@ def model_options(function: Function) -> Function:
                 metavar="N",
                 help="Split a picture into at most N crops (VLM2Vec).",
             ),
+            precision_option,
             trust_option,
         )
     ):

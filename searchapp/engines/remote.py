@@ -23,6 +23,7 @@ from searchapp.engines.base import (
     summarize_error,
 )
 from searchapp.engines.http_requests import EngineHttpClient, RequestRefusedError, RetryPolicy
+from searchapp.engines.vllm_settings import QUANTIZATION_BY_PRECISION
 from searchapp.errors import EngineError, ModelError, SearchAppError
 from searchapp.models import EngineInput, ModelSpec, make_document_prompt
 
@@ -241,6 +242,8 @@ def build_serve_command(spec: ModelSpec) -> str:
         words += ["--max-model-len", str(spec.engine_arguments["max_model_len"])]
     words += ["--trust-remote-code"] if spec.code else []
     words += [] if spec.float16 else ["--dtype", "bfloat16"]
+    if spec.precision:
+        words += ["--quantization", QUANTIZATION_BY_PRECISION[spec.precision]]
     words += ["--trust-request-chat-template"] if spec.placeholder else []
     if "mm_processor_kwargs" in spec.engine_arguments:
         words.append("--trust-request-mm-kwargs")

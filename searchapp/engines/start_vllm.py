@@ -16,7 +16,14 @@ from searchapp.engines.requirements import explain_gpu_failure, list_cpu_problem
 from searchapp.engines.torchvision_stub import patch_torchvision
 from searchapp.errors import EngineError, ModelError
 from searchapp.files.extras import install_hint
-from searchapp.models import ModelSpec, check_trust, has_gpu, hub, is_cpu_build
+from searchapp.models import (
+    ModelSpec,
+    check_precision,
+    check_trust,
+    has_gpu,
+    hub,
+    is_cpu_build,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +31,11 @@ logger = logging.getLogger(__name__)
 def prepare_start(spec: ModelSpec, *, verbose: bool) -> str:
     """Set vLLM's environment, and download a model if it is missing; return its folder.
 
-    Raises ModelError if the model is not trusted or not available, and EngineError if this machine
-    cannot run vLLM.
+    Raises ModelError if the model is not trusted or not available, or needs another GPU, and
+    EngineError if this machine cannot run vLLM.
     """
     check_trust(spec)
+    check_precision(spec)
     vllm_settings.set_environment_defaults(vllm_settings.VLLM_ENVIRONMENT)
     # Without AVX2, the extension can end the process before any error message.
     if is_cpu_build() and (problems := list_cpu_problems()):
@@ -62,8 +70,9 @@ def watch_start(spec: ModelSpec, *, verbose: bool) -> Iterator[None]:
                     f"vLLM cannot be imported ({summarize_error(error)}). Install it. With an "
                     f"NVIDIA GPU: {install_hint('gpu')}; without: {install_hint('cpu')}"
                 ) from error
+            precision = f" with --precision {spec.precision}" if spec.precision else ""
             raise ModelError(
-                f"{spec.name}: vLLM cannot start the model: {summarize_error(error)}. "
+                f"{spec.name}: vLLM cannot start the model{precision}: {summarize_error(error)}. "
                 f"The option -vv shows more.\n{read_last_lines(captured)}"
             ) from error
     seconds = time.monotonic() - started_at

@@ -29,6 +29,9 @@ QUIET_ENVIRONMENT = {
 CUDA_BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC of CUDA's driver API
 # Inputs that the model runs on at once: more need more memory, and are hardly faster.
 MAX_CONCURRENT_INPUTS = 128
+# vLLM reduces the weights when it loads them, with a scale for each output channel, and the inputs
+# of each layer with a scale for each token. https://docs.vllm.ai/en/stable/features/quantization/
+QUANTIZATION_BY_PRECISION = {"fp8": "fp8_per_channel"}
 SMALL_CACHE_MIB, LARGE_CACHE_MIB, BULK_CACHE_MIB = 256, 2048, 6144
 CPU_CACHE_MIB = 1024  # of a language model
 
@@ -67,6 +70,7 @@ def _make_gpu_arguments(spec: ModelSpec, bulk: bool) -> dict[str, Any]:
         # By default, vLLM computes a model in float16 if its weights are float32, or if the GPU
         # lacks bfloat16.
         **({} if spec.float16 else {"dtype": "bfloat16"}),
+        **({"quantization": QUANTIZATION_BY_PRECISION[spec.precision]} if spec.precision else {}),
     }
 
 

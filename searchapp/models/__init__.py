@@ -1,6 +1,6 @@
 """Embedding models: find one by name, folder or file; one module for each model family."""
 
-from searchapp.models.gpu import has_gpu, is_cpu_build
+from searchapp.models.gpu import computes_fp8, has_gpu, is_cpu_build
 from searchapp.models.prompts import make_document_prompt, make_query_prompt
 from searchapp.models.resolve import (
     FAMILY_BY_ARCHITECTURE,
@@ -13,6 +13,7 @@ from searchapp.models.spec import (
     EngineInput,
     ModelSpec,
     Prompts,
+    check_precision,
     check_trust,
     make_text_input,
 )
@@ -23,8 +24,10 @@ __all__ = [
     "EngineInput",
     "ModelSpec",
     "Prompts",
+    "check_precision",
     "check_trust",
     "choose_default_model",
+    "computes_fp8",
     "has_gpu",
     "is_cpu_build",
     "list_available_models",

@@ -25,8 +25,8 @@ TYPES_BY_ANNOTATION: dict[str, tuple[type, ...]] = {
     "Prompts": (dict,), "ImageInput": (dict,), "Mapping[str, Any]": (dict,),
     "tuple[str, ...]": (list,), "tuple[int, int, int]": (list,), "Fit": (str,),
 }  # fmt: skip
-# The command line sets trust and dimensions. Only the specs of searchapp name an adapter.
-RESERVED_FIELDS = {"trusted", "cut_from", "is_adapter"}
+# The command line sets trust, dimensions and precision. Only specs of searchapp name an adapter.
+RESERVED_FIELDS = {"trusted", "cut_from", "precision", "is_adapter"}
 REQUIRED_FIELDS = "source, architecture, dimensions, text_limit, [prompts] and [image]"
 # What a file must say itself, also if it says `like = NAME`.
 OWN_FIELDS = {"name", "source", "revision", "download", *RESERVED_FIELDS}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
+
+FP8_CAPABILITY = (8, 9)  # Ada; Hopper and Blackwell have higher numbers
 
 
 def has_gpu() -> bool:
@@ -27,3 +31,20 @@ def is_cpu_build() -> bool:
         with suppress(metadata.PackageNotFoundError):
             return "cpu" in f"{name} {metadata.version(name)}"
     return False
+
+
+@cache
+def computes_fp8() -> bool:
+    """Return whether all GPUs of this machine multiply 8-bit floating-point numbers.
+
+    https://docs.vllm.ai/en/stable/features/quantization/ (supported hardware)
+    """
+    if not has_gpu() or shutil.which("nvidia-smi") is None:
+        return False
+    query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
+        versions = [tuple(map(int, line.split("."))) for line in answer.stdout.split()]
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+    return bool(versions) and min(versions) >= FP8_CAPABILITY

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
     model_options = ModelOptions(trust_remote_code=options.trust_remote_code)
     if options.model is None:
         collection = get_collection(catalog, options.collection)
-        return collection, _get_collection_spec(collection, model_options)
+        return collection, _get_search_spec(collection, model_options)
     requested_spec = models.resolve_model(options.model)
     of_model = [
         collection
@@ -70,7 +70,7 @@ def select_for_search(catalog: Catalog, options: SearchOptions) -> tuple[Collect
         collection = next(
             (c for c in of_model if c.revision == requested_spec.revision), of_model[0]
         )
-        return collection, _get_collection_spec(collection, model_options)
+        return collection, _get_search_spec(collection, model_options)
     other = get_collection(catalog, options.collection)
     raise ModelError(
         f"no pictures were indexed with {requested_spec.name}; the collection {other.name} has the "
@@ -156,7 +156,7 @@ def find_model_by_space(
     for collection in catalog.list_collections():
         stored_space = json.loads(collection.settings)["space"]
         if (collection.model, collection.revision, stored_space) == (name, revision, space):
-            return _get_collection_spec(collection, ModelOptions())
+            return _get_search_spec(collection, ModelOptions())
     raise LibraryError(
         f"no collection in the library has vectors of the model {name} with these "
         "options; first index pictures with this model and these options"
@@ -231,6 +231,18 @@ def _get_collection_spec(collection: Collection, options: ModelOptions) -> Model
             f"run `searchapp index FOLDER --model {spec.name}` to embed the pictures again, in a "
             "new collection"
         )
+    return spec
+
+
+def _get_search_spec(collection: Collection, options: ModelOptions) -> ModelSpec:
+    """Return the spec of a collection's model for queries.
+
+    Vectors of FP8 can be searched on any machine: computed otherwise, a query hardly differs.
+    """
+    spec = _get_collection_spec(collection, options)
+    if spec.precision is not None and not models.computes_fp8():
+        logger.info("Not embedding queries with --precision %s: no GPU for it", spec.precision)
+        spec = replace(spec, precision=None)
     return spec
 
 

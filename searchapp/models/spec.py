@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchapp.errors import ModelError
+from searchapp.models.gpu import computes_fp8
 from searchapp.pictures.model_size import ImageInput
-from searchapp.types import Modality, ModelOptions
+from searchapp.types import Modality, ModelOptions, Precision
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -55,6 +56,7 @@ class ModelSpec:
     matryoshka: bool = False  # vectors can be cut to their first dimensions
     text_picture_side: int = 0  # side in pixels of the black picture in a text prompt; 0: none
     float16: bool = True  # the model can be computed in float16
+    precision: Precision | None = None  # None: bfloat16 or float32, as the machine computes best
     is_adapter: bool = False  # the repository has LoRA weights, which must be merged before use
     cut_from: int | None = None  # the model's own dimensions, if the vectors are cut
     engine_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +87,10 @@ class ModelSpec:
         Vectors of two specs can be compared only if these settings are equal.
         """
         image = self.image
+        # Older libraries lack the precision, so that the default must stay unnamed.
+        precision = {} if self.precision is None else {"precision": self.precision}
         return {
+            **precision,
             "dimensions": self.dimensions,
             "instruction": self.instruction,
             "document": self.prompts.document,
@@ -147,7 +152,7 @@ def apply_model_options(spec: ModelSpec, options: ModelOptions) -> ModelSpec:
                 f"--dimensions of the model {spec.name} must be from 1 to {spec.dimensions}"
             )
         spec = replace(spec, dimensions=options.dimensions, cut_from=spec.dimensions)
-    return replace(spec, trusted=options.trust_remote_code)
+    return replace(spec, trusted=options.trust_remote_code, precision=options.precision)
 
 
 def check_trust(spec: ModelSpec) -> None:
@@ -157,6 +162,16 @@ def check_trust(spec: ModelSpec) -> None:
             f"{Path(spec.name).name} runs code of its own: {', '.join(spec.code)} from "
             f"{spec.source} at revision {spec.revision}. Read this code. If you trust it, give "
             "--trust-remote-code once, or set SEARCHAPP_TRUST_REMOTE_CODE=1"
+        )
+
+
+def check_precision(spec: ModelSpec) -> None:
+    """Raise ModelError if this machine cannot compute the model with the precision of its spec."""
+    if spec.precision == "fp8" and not computes_fp8():
+        raise ModelError(
+            "--precision fp8 needs an NVIDIA GPU that computes FP8 (compute capability 8.9 or "
+            "higher: Ada, Hopper, Blackwell), and this machine has none; index on a machine with "
+            "such a GPU, or give --collection NAME without --precision to make another collection"
         )
 
 

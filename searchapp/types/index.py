@@ -14,6 +14,7 @@ from searchapp.types.valid_text import check_text
 MAX_MEGAPIXELS = 179.0
 
 DecodeDevice = Literal["auto", "cpu", "gpu"]
+Precision = Literal["fp8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class ModelOptions:
     dimensions: int | None = None  # truncate vectors to this length
     max_pixels: int | None = None  # per picture, after resizing for the model
     num_crops: int | None = None  # maximum number of crops per picture
+    precision: Precision | None = None  # of the numbers that the model computes with
     trust_remote_code: bool = False  # run Python code from the model's repository
 
     def __post_init__(self) -> None:

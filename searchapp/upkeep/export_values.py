@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from searchapp.files import storage
 from searchapp.files.file_state import MAX_INTEGER, MIN_INTEGER
+from searchapp.types import Precision
 
 ValueTest = Callable[[Any], bool]
 DATE_TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d(:\d\d)?)?")
@@ -121,6 +122,7 @@ OPTION_TESTS: dict[str, ValueTest] = {
     "dimensions": OPTIONAL_COUNT,
     "max_pixels": OPTIONAL_COUNT,
     "num_crops": OPTIONAL_COUNT,
+    "precision": _make_optional_test(_make_choice_test(*get_args(Precision))),
     "trust_remote_code": _is_bool,
 }
 ROW_TESTS: dict[str, ValueTest] = {"sha256": _is_sha256, "files": _is_list}

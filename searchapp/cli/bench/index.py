@@ -15,8 +15,8 @@ from searchapp.cli.bench.options import (
     size_option,
 )
 from searchapp.cli.log_output import print_line, print_note
-from searchapp.cli.shared_options import AppCommand, json_option, print_json
-from searchapp.types import DecodeDevice, format_count
+from searchapp.cli.shared_options import AppCommand, json_option, precision_option, print_json
+from searchapp.types import DecodeDevice, Precision, format_count
 
 
 @click.command(cls=AppCommand)
@@ -57,6 +57,7 @@ from searchapp.types import DecodeDevice, format_count
     is_flag=True,
     help="Measure only the index run, not plain LLM.embed and plain PyTorch.",
 )
+@precision_option
 @dummy_option
 @json_option
 def command(
@@ -69,6 +70,7 @@ def command(
     decode: tuple[DecodeDevice, ...],
     batch_size: int | None,
     only_pipeline: bool,
+    precision: Precision | None,
     dummy_weights: bool,
     as_json: bool,
 ) -> None:
@@ -90,6 +92,7 @@ def command(
     options = IndexBenchOptions(
         model or choose_default_model(), pictures, width, height, dummy_weights,
         engines or (replicas,), batch_size, only_pipeline, decode, mix,
+        precision,
     )  # fmt: skip
     for step, state in measure_indexing(options):
         report = state

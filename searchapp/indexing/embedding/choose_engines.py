@@ -102,7 +102,7 @@ class EngineChoice:
 
         Raises EngineError if the cluster cannot be used, ModelError if the model cannot be used.
         """
-        from searchapp.models import check_trust, hub
+        from searchapp.models import check_precision, check_trust, hub
 
         if self.url is not None:
             logger.info("Starting no engine process: a vLLM server embeds the pictures")
@@ -111,6 +111,7 @@ class EngineChoice:
         arguments = {"verbose": self.verbose}
         if self.cluster is not None:
             return connect_to_cluster(job, self.cluster, replicas, arguments)
+        check_precision(job.spec)
         pool = plan_replicas(job, file_count, replicas, arguments)
         if pool is not None:
             hub.fetch_model(job.spec)  # once here, so that not every process downloads the weights
