@@ -195,7 +195,7 @@ def plan_replicas(
     environments = plan_processes(job.spec, file_count, replicas)
     if not environments:
         return None
-    scaler = plan_scaling(job.spec, environments, file_count) if replicas is None else None
+    scaler = plan_scaling(environments, file_count) if replicas is None else None
     threads = count_threads_per_engine(scaler.count if scaler else len(environments))
     return ReplicaPool(
         replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}),

@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 TWO_TOWER_MIB, TWO_TOWER_BATCH_MIB, TWO_TOWER_SIDE = 1200, 1600, 224
 LANGUAGE_MODEL_MIB = 12000
 GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, available to all engines together
-MAX_LANGUAGE_ENGINES = 4  # on one GPU: more engines of a large model are not faster
+MAX_LANGUAGE_ENGINES = 8  # on one GPU: each engine starts slowly, and holds all weights
 # A run starts with one engine for so many cores; its reader threads use them. On an H200 with 16
 # cores, 4, 6 and 8 engines of a two-tower model were equally fast, and 4 started soonest.
-CORES_PER_TWO_TOWER_ENGINE, CORES_PER_LANGUAGE_ENGINE = 4, 2
+CORES_PER_ENGINE = 4
 MAX_WEIGHTS_MIB = 700  # One engine of a larger model keeps all cores of a CPU busy.
 FILES_PER_ENGINE = 500  # With fewer files, starting one more engine takes longer than it saves.
 CPU_PROCESS_MIB = 3000  # MiB that an engine process on the CPU needs in addition to its weights
@@ -102,9 +102,7 @@ def _plan_on_gpus(
     return [ALLOCATOR | threads | {"CUDA_VISIBLE_DEVICES": gpu.name} for gpu in order[:total]]
 
 
-def plan_scaling(
-    spec: ModelSpec, environments: Sequence[Mapping[str, str]], file_count: int
-) -> EngineScaler | None:
+def plan_scaling(environments: Sequence[Mapping[str, str]], file_count: int) -> EngineScaler | None:
     """Return the scaler of the engines on GPUs; None if their number should not change.
 
     environments: from plan_processes, for the maximum number of engines. On a CPU, each engine has
@@ -113,15 +111,14 @@ def plan_scaling(
     gpu_count = len({each.get("CUDA_VISIBLE_DEVICES") for each in environments} - {None})
     if not gpu_count or len(environments) < 2:
         return None
-    first = count_first_engines(spec, len(machine.list_cores()))
+    first = count_first_engines(len(machine.list_cores()))
     start = max(gpu_count, min(len(environments), first))
     return EngineScaler(start, len(environments), file_count, is_gpu_busy)
 
 
-def count_first_engines(spec: ModelSpec, cores: int) -> int:
+def count_first_engines(cores: int) -> int:
     """Return the number of engines to start with on GPUs. cores: for all of them."""
-    share = CORES_PER_LANGUAGE_ENGINE if spec.pooling else CORES_PER_TWO_TOWER_ENGINE
-    return max(1, cores // share)
+    return max(1, cores // CORES_PER_ENGINE)
 
 
 def is_gpu_busy() -> bool:

@@ -55,7 +55,7 @@ def test_gpus_memory_and_files_limit_the_engines(two_gpus: list[Gpu]) -> None:
     assert devices(TWO_TOWERS, FILES_PER_ENGINE - 1) == []
     assert devices(TWO_TOWERS, 1, replicas=2) == ["0", "1", "0", "1"]
     needed = LANGUAGE.weights_mib + count_engines.LANGUAGE_MODEL_MIB
-    assert devices(LANGUAGE, MANY).count("0") == min(4, int(0.9 * 80_000) // needed)
+    assert devices(LANGUAGE, MANY).count("0") == min(8, int(0.9 * 80_000) // needed)
     assert devices(LANGUAGE, MANY).count("1") == 1
 
 
@@ -102,17 +102,16 @@ def test_untrusted_code_starts_nothing(
 
 @pytest.mark.parametrize(("model", "cores", "first"), [
     ("clip-vit-l-14", 16, 4), ("clip-vit-l-14", 2, 1), ("qwen3-vl-embedding-2b", 16, 4),
-    ("qwen3-vl-embedding-2b", 6, 3),
+    ("qwen3-vl-embedding-2b", 6, 1),
 ])  # fmt: skip
 def test_a_run_starts_with_fewer_engines_than_fit(
     monkeypatch: pytest.MonkeyPatch, model: str, cores: int, first: int
 ) -> None:
-    """A few engines of a two-tower model keep a GPU busy; the scaler may add more."""
+    """A few engines often keep a GPU busy; the scaler may add more."""
     monkeypatch.setattr(machine, "list_cores", lambda: list(range(cores)))
     monkeypatch.setattr(machine, "list_gpus", lambda: [Gpu("0", 140_000)])
-    spec = resolve_model(model)
-    environments = plan_processes(spec, MANY)
-    scaler = count_engines.plan_scaling(spec, environments, MANY)
+    environments = plan_processes(resolve_model(model), MANY)
+    scaler = count_engines.plan_scaling(environments, MANY)
     if scaler is None:
         assert len(environments) == first == 1
     else:

@@ -53,7 +53,7 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
         cores_per_gpu = min(node.get("CPU", 1) / node["GPU"] for node in gpu_nodes)
         node_info = _inspect_free_node(job, num_gpus=1, cores=max(1, int(cores_per_gpu) - 1))
         engines_per_gpu = engines_per_device or max(
-            1, min(node_info.engines_per_gpu, count_first_engines(job.spec, int(cores_per_gpu)))
+            1, min(node_info.engines_per_gpu, count_first_engines(int(cores_per_gpu)))
         )
         logger.info(
             "The Ray cluster has %d GPUs: %d engines run on each GPU", gpus, engines_per_gpu
