@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from sqlite_utils import Database
 
 from searchapp.catalog.embeddings import CollectionEmbeddings
@@ -41,4 +44,11 @@ def read_collection_info(db: Database, collection: Collection) -> CollectionInfo
         unknown_colors=unknown_colors,
         vectors=store.place if store else "faiss",
         vectors_wanted=stores.read_requested_url() or "faiss",
+        options=_read_set_options(collection),
     )
+
+
+def _read_set_options(collection: Collection) -> dict[str, Any]:
+    """Return the model options with which a user created a collection, by their names."""
+    options = json.loads(collection.settings).get("options", {})
+    return {name: value for name, value in options.items() if value not in (None, False)}

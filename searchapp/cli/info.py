@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,6 +63,8 @@ def command(as_json: bool, library: Path | None) -> None:
         print_line()
         print_line(f"collection   {each.name}")
         print_line(f"  model      {each.model} (revision {each.revision[:12]})")
+        if each.options:
+            print_line(f"  options    {_format_options(each.options)}")
         images = format_count(each.images, "image")
         print_line(f"  embedded   {images}, {each.dimensions} dimensions")
         print_line(f"  index      {_format_index(each)}")
@@ -79,6 +83,15 @@ def _format_places(places: PlacesInfo) -> Iterator[str]:
         yield f"             to name them: {install_hint('places')}, then `searchapp index`"
     else:
         yield "             to name them: `searchapp index`"
+
+
+def _format_options(options: Mapping[str, Any]) -> str:
+    """Return model options as a user types them."""
+    words = []
+    for name, value in options.items():
+        words.append("--" + name.replace("_", "-"))
+        words += [] if value is True else [str(value)]
+    return shlex.join(words)
 
 
 def _format_text(text: TextStatistics) -> str:

@@ -31,6 +31,7 @@ class CollectionInfo:
     outdated_colors: int = 0  # images that an older version embedded with other colors
     unknown_colors: int = 0  # images of which the next index run finds out whether this is so
     vector_file_bytes: int = 0  # disk space of the vectors beside the index; 0: no such file
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the model, if the user set them
 
 
 @dataclass(frozen=True, slots=True)

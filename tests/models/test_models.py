@@ -254,7 +254,7 @@ def _change_to_phi3(folder: Path) -> Path:
 
 
 def test_a_collection_stores_its_model_options(
-    tmp_path: Path, photos: Path, fake_engines: FakeEngines
+    tmp_path: Path, photos: Path, fake_engines: FakeEngines, run: RunCommand
 ) -> None:
     """Instruction and dimensions are reused; others create another collection."""
     model = write_fake_clip(tmp_path / "models" / "qwen")
@@ -281,6 +281,9 @@ def test_a_collection_stores_its_model_options(
         assert {(c.name, c.dimensions) for c in library.info().collections} == {
             ("qwen", 24), ("qwen-2", 12),
         }  # fmt: skip
+    shown = run("info").output
+    assert "  options    --dimensions 24 --instruction 'Find colors.'\n" in shown
+    assert "  options    --dimensions 12\n" in shown
 
 
 def test_the_family_of_a_model_folder_is_logged(
