@@ -136,7 +136,10 @@ class ImageTower:
             self._llm.apply_model(lambda model: self._record_batch(model, pictures))
             made = self.embed(pictures)
         except Exception as error:  # A kernel cannot be recorded, or memory is exhausted.
+            import torch
+
             self._graph = None
+            torch.cuda.empty_cache()  # The batches need what torch keeps for the graph.
             logger.info("The image tower runs without a CUDA graph: %r", error)
             return
         cosine = min(_compute_cosine(made[n], expected[n % 2]) for n in range(len(made)))
