@@ -139,8 +139,7 @@ class ReplicaPool:
                 while replica.batches:
                     message = worker.receive_message(replica.connection, replica.name)
                     if "outcomes" in message:
-                        tasks = replica.batches.popleft()
-                        yield worker.receive_outcomes(replica.connection, message, tasks)
+                        yield replica.receive_outcomes(message)
         self.close()
 
     def close(self) -> None:
@@ -211,8 +210,7 @@ class ReplicaPool:
             message = worker.receive_message(replica.connection, replica.name)
             replica.last_heard_at = time.monotonic()
             if "outcomes" in message:
-                outcomes = worker.receive_outcomes(replica.connection, message, replica.batches[0])
-                replica.batches.popleft()
+                outcomes = replica.receive_outcomes(message)
                 replica.answer_count += 1
                 self._embedded_count += count_embedded(outcomes)
                 replica.is_isolated = False
@@ -252,7 +250,7 @@ class ReplicaPool:
         logger.info(
             "Continued without worker %d: its engine does not start (%s)",
             replica.process.pid, error)  # fmt: skip
-        for tasks in replica.batches:
+        for tasks in replica.batches.values():
             self._work_queue.put_back_batch(tasks)
         if self._scaler is not None:
             self._scaler.lower_limit(len(self._replicas))
@@ -265,7 +263,7 @@ class ReplicaPool:
         replica.wait_for_exit()
         self._stop_worker(replica)
         end = replica.describe_end()
-        batches = list(replica.batches)
+        batches = list(replica.batches.values())
         if not replica.is_ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_FAILED_STARTS and not self._replicas:
@@ -310,7 +308,7 @@ class ReplicaPool:
                 replica.process.pid,
             )
             self._stop_worker(replica)
-            for tasks in replica.batches:
+            for tasks in replica.batches.values():
                 self._work_queue.put_back_batch(tasks)
         for replica in self._replicas:
             self._feed_worker(replica)

@@ -159,26 +159,32 @@ def _serve_parent(job: EmbeddingJob, parent: _Parent) -> None:
     )
     if job.starts_early:
         pipeline.start_engine()
-    started_batches: deque[StartedBatch] = deque()
+    started_batches: deque[tuple[int, StartedBatch]] = deque()  # with the parent's numbers
     while not pipeline.is_stuck:
         while not started_batches or parent.connection.poll():
             message = json.loads(parent.connection.recv_bytes())
             tasks = [FileTask(*values) for values in message["files"]]
-            started_batches.append(pipeline.start_batch(tasks, is_cpu_only=message["is_cpu_only"]))
-        batch = started_batches.popleft()
+            started = pipeline.start_batch(tasks, is_cpu_only=message["is_cpu_only"])
+            started_batches.append((message["batch"], started))
+        number, batch = started_batches.popleft()
         if pipeline.needs_engine_start(batch):
             parent.send({"starting": True})
         outcomes = pipeline.embed_batch(batch)
-        _send_outcomes(parent, outcomes, pipeline)
+        _send_outcomes(parent, number, outcomes, pipeline)
 
 
-def send_files(connection: Connection, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
-    """Send a batch of files to a worker. is_cpu_only: the CPU decodes all pictures."""
+def send_files(
+    connection: Connection, number: int, tasks: list[FileTask], *, is_cpu_only: bool
+) -> None:
+    """Send a batch of files and its number to a worker. is_cpu_only: the CPU decodes all."""
     files = [_read_task(task) for task in tasks]
-    connection.send_bytes(json.dumps({"files": files, "is_cpu_only": is_cpu_only}).encode())
+    message = {"batch": number, "files": files, "is_cpu_only": is_cpu_only}
+    connection.send_bytes(json.dumps(message).encode())
 
 
-def _send_outcomes(parent: _Parent, outcomes: list[Outcome], pipeline: Pipeline) -> None:
+def _send_outcomes(
+    parent: _Parent, number: int, outcomes: list[Outcome], pipeline: Pipeline
+) -> None:
     """Send the outcomes of a batch and the state of the pipeline as JSON, then the vectors."""
     vectors: list[bytes] = []
     encoded_outcomes = []
@@ -202,6 +208,7 @@ def _send_outcomes(parent: _Parent, outcomes: list[Outcome], pipeline: Pipeline)
     size = len(vectors[0]) if vectors else 0
     parent.send(
         {
+            "batch": number,
             "outcomes": encoded_outcomes,
             "vector_bytes": size,
             "seconds": dict(pipeline.take_stage_seconds()),

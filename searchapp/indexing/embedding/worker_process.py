@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from searchapp.catalog import FileTask
 from searchapp.errors import EngineError, error_from_dict
 from searchapp.indexing.child_process import describe_exit, start_module
 from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.batches import count_max_pictures
+from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
 START_TIMEOUT_FACTOR = 3.0  # Timeouts are this many times as long while the engine starts.
@@ -28,7 +29,10 @@ class WorkerProcess:
     environment: Mapping[str, str]  # variables that assign it to a GPU or to cores
     process: subprocess.Popen[bytes]
     connection: Connection
-    batches: deque[list[FileTask]] = field(default_factory=deque)  # sent and not answered yet
+    # Sent and not answered yet, oldest first. An answer names the number of its batch: after Ctrl-C
+    # at any moment, the outcomes of one batch must not be taken for those of another one.
+    batches: dict[int, list[FileTask]] = field(default_factory=dict)
+    sent_count: int = 0  # batches
     is_isolated: bool = False  # Its only file is a suspect: it gets no other file.
     is_paused: bool = False  # It gets no more batches for now.
     is_up: bool = False  # It has received the job: from now on, a file can cause its end.
@@ -43,6 +47,11 @@ class WorkerProcess:
     def name(self) -> str:
         """Return the name of this worker for log messages."""
         return f"worker {self.process.pid}"
+
+    @property
+    def oldest_batch(self) -> list[FileTask]:
+        """Return the batch that the worker embeds now; empty if it has none."""
+        return next(iter(self.batches.values()), [])
 
     @property
     def can_blame_file(self) -> bool:
@@ -74,7 +83,7 @@ class WorkerProcess:
         if not (self.batches or self.waits_for_engine) or self.connection.poll():
             self.last_heard_at = now
             return
-        pictures = sum(map(count_max_pictures, self.batches[0])) if self.batches else 0
+        pictures = sum(map(count_max_pictures, self.oldest_batch))
         allowed_s = answer_timeout_s + timeout_per_file_s * pictures
         if not self.is_ready:
             allowed_s *= START_TIMEOUT_FACTOR
@@ -92,9 +101,18 @@ class WorkerProcess:
         self.is_isolated = True
 
     def _send(self, tasks: list[FileTask], *, is_cpu_only: bool) -> None:
-        self.batches.append(tasks)
+        number = self.sent_count
+        self.sent_count += 1
+        self.batches[number] = tasks
         with suppress(OSError):  # The worker has ended; receiving from it raises EOFError.
-            worker.send_files(self.connection, tasks, is_cpu_only=is_cpu_only)
+            worker.send_files(self.connection, number, tasks, is_cpu_only=is_cpu_only)
+
+    def receive_outcomes(self, message: dict[str, Any]) -> list[Outcome]:
+        """Return the outcomes that a message announces; the batch is then answered."""
+        number = message["batch"]
+        outcomes = worker.receive_outcomes(self.connection, message, self.batches[number])
+        del self.batches[number]
+        return outcomes
 
     def stop(self) -> None:
         """Kill the worker process and wait until it has ended."""

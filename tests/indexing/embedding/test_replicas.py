@@ -1,5 +1,6 @@
 """Worker processes: what they embed, and what happens if they die or hang."""
 
+import hashlib
 import logging
 import os
 import random
@@ -12,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -27,6 +29,7 @@ from support.worker_engines import DEADLY
 from searchapp.catalog import FileTask
 from searchapp.catalog.writer import CatalogWriter
 from searchapp.errors import EngineError, LibraryError, ModelError
+from searchapp.indexing.embedding import worker
 from searchapp.indexing.embedding.outcomes import EmbeddedPicture, Outcome
 from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.replicas import ReplicaPool
@@ -149,6 +152,37 @@ def test_outcomes_that_were_received_before_an_error_are_kept(
     assert received
     assert set(received) <= set(kept)
     assert len(kept) == len(set(kept))
+
+
+def test_ctrl_c_while_outcomes_are_decoded_mixes_no_files(
+    job: EmbeddingJob, many: list[FileTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcomes that are still in the socket belong to their own files, not to earlier ones."""
+    pool = ReplicaPool(job, make_environments(1))
+    pool.start_engines()
+    receive, interrupted = worker.receive_outcomes, list[FileTask]()
+
+    def interrupt(
+        connection: Connection, message: dict[str, Any], tasks: list[FileTask]
+    ) -> list[Outcome]:
+        outcomes = receive(connection, message, tasks)
+        if not interrupted and len(pool._replicas[0].batches) == 3:
+            interrupted.extend(tasks)
+            assert connection.poll(120)
+            time.sleep(0.2)  # until the next batch is sent completely
+            raise KeyboardInterrupt
+        return outcomes
+
+    monkeypatch.setattr(worker, "receive_outcomes", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(pool.run(iter(many), 8))
+    kept = [outcome for part in pool.stop_and_drain() for outcome in part]
+    assert kept
+    assert not {outcome.task for outcome in kept} & set(interrupted)
+    for outcome in kept:
+        assert isinstance(outcome.result, EmbeddedPicture)
+        content = Path(outcome.task.path).read_bytes()
+        assert outcome.result.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_a_deadly_picture_costs_only_itself(
