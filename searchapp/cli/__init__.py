@@ -11,6 +11,7 @@ import click
 
 from searchapp import __version__
 from searchapp.cli.lazy_group import LazyGroup
+from searchapp.cli.log_options import make_log_options
 from searchapp.cli.standard_streams import (
     discard_output,
     flush_output,
@@ -108,7 +109,7 @@ class DocumentedGroup(LazyGroup):
     "--library",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Use the library in folder DIR; can also follow the command.",
+    help="Use the library in folder DIR.",
 )
 def cli(library: Path | None) -> None:  # each command reads it from the context
     """Find pictures in your folders by words, by a picture, or by both.
@@ -121,11 +122,14 @@ def cli(library: Path | None) -> None:  # each command reads it from the context
     nearest pictures. Each command has its own --help. An environment variable can set each option:
     for example, SEARCHAPP_LIBRARY sets --library. Results go to the standard output, notes to the
     standard error. With -v a command also shows its decisions. `searchapp docs` shows the
-    documentation.
+    documentation. --library, -v and --log-file can also follow the command.
 
     Exit status: 0 after success, 1 after an error, 2 if the command line is wrong, 130 after
     Ctrl-C.
     """
+
+
+cli.params += make_log_options()
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from searchapp import __version__
+from searchapp.cli.log_options import FILE_KEY, VERBOSITY_KEY
 from searchapp.errors import SearchAppError
 from searchapp.files.display_path import display_path
 from searchapp.files.logging_setup import SHORT_FORMAT, StderrHandler, set_up_logging
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 logger = logging.getLogger(__name__)
-VERBOSITY_KEY, FILE_KEY = "searchapp.verbosity", "searchapp.log_file"
-LOG_OPTION_NAMES = frozenset({"verbose", "log_file"})
 
 _bar_console: Console | None = None
 
@@ -82,35 +80,6 @@ class _NoteHandler(StderrHandler):
             super().emit(record)
         else:
             _print_to_stderr(self.format(record))
-
-
-def make_log_options() -> list[click.Option]:
-    """Return the options -v and --log-file, which every command has."""
-    return [
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            expose_value=False,
-            callback=_store_in(VERBOSITY_KEY),
-            help="Show decisions on stderr; -vv shows all details, and the output of vLLM.",
-        ),
-        click.Option(
-            ["--log-file"],
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            expose_value=False,
-            callback=_store_in(FILE_KEY),
-            help="Append all details to FILE, with times and process ids.",
-        ),
-    ]
-
-
-def _store_in(key: str) -> Any:
-    def store(context: click.Context, option: click.Parameter, value: Any) -> Any:
-        context.meta[key] = value
-        return value
-
-    return store
 
 
 def is_engine_output_shown() -> bool:

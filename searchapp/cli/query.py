@@ -11,7 +11,8 @@ import click
 
 from searchapp.cli import shell_completion
 from searchapp.cli.filter_options import filter_options
-from searchapp.cli.log_output import LOG_OPTION_NAMES, is_engine_output_shown, print_note
+from searchapp.cli.log_options import LOG_OPTION_NAMES
+from searchapp.cli.log_output import is_engine_output_shown, print_note
 from searchapp.cli.open_viewer import open_in_viewer
 from searchapp.cli.preview import print_preview
 from searchapp.cli.print_hits import list_hit_values, note_quality, print_hits

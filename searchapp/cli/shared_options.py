@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeVar, get_args
 import click
 
 from searchapp.cli import shell_completion
-from searchapp.cli.log_output import log_command, make_log_options
+from searchapp.cli.log_options import make_log_options
+from searchapp.cli.log_output import log_command
 from searchapp.types import AUTO_MIN_SCORE, MAX_MEGAPIXELS, ModelOptions, Precision
 
 Function = TypeVar("Function", bound=Callable[..., Any])

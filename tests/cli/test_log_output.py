@@ -85,6 +85,27 @@ def test_a_log_file_gets_everything(
     assert len(file.read_text().splitlines()) > len(lines)
 
 
+def test_log_options_before_the_command(
+    run: RunCommand, photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in other tools: levels add up, an option has priority over its variable."""
+    run("index", photos, "--model", model)
+    file, other = tmp_path / "searchapp.log", tmp_path / "other.log"
+    details = "DEBUG searchapp.cli.log_output: "
+    assert run("-v", "info").exit_code == 0
+    assert details not in run("-v", "info").stderr
+    assert details in run("-vv", "info").stderr
+    assert details in run("-v", "info", "-v").stderr
+    monkeypatch.setenv("SEARCHAPP_VERBOSE", "2")
+    monkeypatch.setenv("SEARCHAPP_LOG_FILE", str(other))
+    assert details in run("--log-file", file, "info").stderr
+    assert details not in run("-v", "--log-file", file, "info").stderr
+    assert file.read_text() and not other.exists()
+    size = file.stat().st_size
+    run("--log-file", file, "info", "--log-file", other)
+    assert other.read_text() and file.stat().st_size == size
+
+
 def test_a_command_leaves_logging_as_it_was(
     run: RunCommand, photos: Path, model: Path, tmp_path: Path
 ) -> None:

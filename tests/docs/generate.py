@@ -17,7 +17,7 @@ import click
 from searchapp import models
 from searchapp.cli import COMMANDS, TOPICS, cli, documentation
 from searchapp.cli.filter_options import FILTER_OPTIONS
-from searchapp.cli.log_output import LOG_OPTION_NAMES
+from searchapp.cli.log_options import LOG_OPTION_NAMES
 from searchapp.models import e5_v, qwen2_vl, vlm2vec
 from searchapp.models.model_facts import get_facts
 from searchapp.models.qwen3_vl_reranker import RERANKERS
