@@ -13,7 +13,7 @@ from searchapp.files.enter_path import find_entered
 
 
 @click.command(cls=AppCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @library_option
 def command(file: Path, force: bool, library: Path | None) -> None:

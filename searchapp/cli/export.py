@@ -12,7 +12,7 @@ from searchapp.types import format_count
 
 
 @click.command(cls=AppCommand)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @collection_option
 @library_option
 def command(file: Path, collection: str | None, library: Path | None) -> None:

@@ -46,7 +46,10 @@ def write_atomically(file: Path) -> Iterator[Path]:
 
     If file is a symbolic link, its target is replaced. A pipe or a device such as /dev/stdout
     cannot be replaced, so for these, the path of file itself is yielded.
+    Raises IsADirectoryError at once for a folder: replacing it would fail only after all the work.
     """
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
     if _is_stream(file):
         yield file
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from searchapp.catalog import Catalog, CatalogError, open_backup, replace_catalog
 from searchapp.errors import LibraryError
-from searchapp.files.atomic import explain_disk_error, write_atomically
+from searchapp.files.atomic import WRITE_REMEDY, explain_disk_error, write_atomically
 from searchapp.files.enter_path import enter_path, find_entered
 from searchapp.files.library_folder import catalog_file
 from searchapp.files.lock import hold_writer_lock
@@ -27,7 +27,11 @@ def write_backup(catalog: Catalog, file: Path) -> None:
     try:
         with write_atomically(file) as temporary:
             catalog.get_maintenance().copy_to_file(temporary)
-    except (OSError, CatalogError) as error:
+    except OSError as error:
+        raise LibraryError(
+            f"The backup {file} cannot be written: {error.strerror or error}. {WRITE_REMEDY}."
+        ) from error
+    except CatalogError as error:
         raise LibraryError(
             f"The backup {file} cannot be written: {explain_disk_error(error)}"
         ) from error

@@ -15,6 +15,7 @@ from typing import Any
 from searchapp.catalog import Catalog, FileTask
 from searchapp.errors import LibraryError
 from searchapp.files import local, storage
+from searchapp.files.atomic import WRITE_REMEDY
 from searchapp.models import select_collection
 from searchapp.types import (
     CatalogedImage,
@@ -90,7 +91,9 @@ def write_export(
             case _:
                 return write_json(file, header, pages)
     except OSError as error:
-        raise LibraryError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise LibraryError(
+            f"{file} cannot be written: {error.strerror or error}. {WRITE_REMEDY}"
+        ) from error
     except UnicodeEncodeError as error:
         raise LibraryError(
             f"{file} cannot be written: Parquet needs paths in UTF-8, but the path of a picture is "

@@ -63,6 +63,19 @@ def kill_with_log(library: Path) -> None:
     assert (library / "catalog.db-wal").stat().st_size > 0
 
 
+def test_a_backup_cannot_be_a_folder(run: RunCommand, library: Path, tmp_path: Path) -> None:
+    """The message does not suggest --force, or that the disk fails."""
+    for options in ([], ["--force"]):
+        result = run("backup", tmp_path, *options)
+        assert result.exit_code == 2
+        assert "is a directory" in result.stderr
+    with (
+        Library.open(library) as opened,
+        pytest.raises(LibraryError, match=r"Is a directory\. Choose another place"),
+    ):
+        opened.backup(tmp_path)
+
+
 @pytest.mark.parametrize("has_log", [False, True])
 def test_a_backup_replaces_catalog_and_log(
     run: RunCommand, library: Path, backup: Path, has_log: bool

@@ -544,6 +544,18 @@ def test_an_export_to_npy_keeps_a_json_file_of_the_user(
     assert [opened.export(tmp_path / "captions.npy") for _ in range(2)] == [3, 3]
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.json"])
+def test_an_export_to_a_folder_writes_nothing(
+    opened: Library, photos: Path, model: Path, tmp_path: Path, name: str
+) -> None:
+    """It is refused before the work, and leaves no second file behind."""
+    index_folder(opened, photos, model)
+    (tmp_path / name).mkdir()
+    with pytest.raises(LibraryError, match=r"cannot be written: Is a directory\. Choose another"):
+        opened.export(tmp_path / "x.npy")
+    assert [file.name for file in tmp_path.glob("x*")] == [name]
+
+
 def test_a_json_file_is_not_confused_with_that_of_a_npy_file(
     opened: Library, photos: Path, model: Path, tmp_path: Path
 ) -> None:
