@@ -22,8 +22,13 @@ logger = logging.getLogger(__name__)
 def write_backup(catalog: Catalog, file: Path) -> None:
     """Copy a catalog to a file, consistently, even while other processes write.
 
-    Raises LibraryError if reading or writing fails.
+    Raises LibraryError if reading or writing fails, or if file is the catalog itself: replacing it
+    would separate it from its log, which holds the latest changes.
     """
+    if catalog.file is not None and _is_same_file(file, catalog.file):
+        raise LibraryError(
+            f"{file} is the catalog of the library itself. Choose another name for the backup."
+        )
     try:
         with write_atomically(file) as temporary:
             catalog.get_maintenance().copy_to_file(temporary)
@@ -37,6 +42,12 @@ def write_backup(catalog: Catalog, file: Path) -> None:
         ) from error
 
 
+def _is_same_file(first: Path, second: Path) -> bool:
+    """Return whether two paths that a user may have entered lead to one existing file."""
+    one, other = find_entered(first, LibraryError), find_entered(second, LibraryError)
+    return one is not None and other is not None and os.path.samestat(one, other)
+
+
 def restore_backup(folder: Path, file: Path) -> RestoreResult:
     """Replace the catalog of a library with a backup, or create the library from it.
 
@@ -45,8 +56,8 @@ def restore_backup(folder: Path, file: Path) -> RestoreResult:
     or writing fails.
     """
     file, target = enter_path(file, LibraryError), catalog_file(folder)
-    state, target_state = find_entered(file, LibraryError), find_entered(target, LibraryError)
-    if state and target_state and os.path.samestat(state, target_state):
+    is_new = find_entered(target, LibraryError) is None
+    if _is_same_file(file, target):
         raise LibraryError(f"{file} is the catalog of the library itself. Name a backup of it.")
     with open_backup(file) as backup:
         try:
@@ -65,7 +76,7 @@ def restore_backup(folder: Path, file: Path) -> RestoreResult:
             finally:
                 catalog.close()
     logger.info("Restored the catalog %s from the backup %s.", target, file)
-    return RestoreResult(images, files, collections, is_new=target_state is None)
+    return RestoreResult(images, files, collections, is_new=is_new)
 
 
 def _delete_unused_indexes(folder: Path, catalog: Catalog) -> None:

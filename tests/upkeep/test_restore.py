@@ -63,6 +63,21 @@ def kill_with_log(library: Path) -> None:
     assert (library / "catalog.db-wal").stat().st_size > 0
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_backup_does_not_replace_the_catalog_itself(
+    run: RunCommand, library: Path, tmp_path: Path, is_link: bool
+) -> None:
+    """--force allows it for other files only; otherwise the log belongs to another file."""
+    target = library / "catalog.db"
+    if is_link:
+        (tmp_path / "link.db").symlink_to(target)
+    inode = target.stat().st_ino
+    result = run("backup", tmp_path / "link.db" if is_link else target, "--force")
+    assert result.exit_code == 1
+    assert "is the catalog of the library itself. Choose another name" in str(result.exception)
+    assert target.stat().st_ino == inode
+
+
 def test_a_backup_cannot_be_a_folder(run: RunCommand, library: Path, tmp_path: Path) -> None:
     """The message does not suggest --force, or that the disk fails."""
     for options in ([], ["--force"]):
