@@ -22,7 +22,7 @@ from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.library import Library
-from searchapp.models import has_gpu
+from searchapp.models import check_precision, has_gpu
 from searchapp.types import (
     DecodeDevice,
     FileFailed,
@@ -97,7 +97,11 @@ class IndexBenchOptions:
 
 
 def measure_indexing(options: IndexBenchOptions) -> Iterator[tuple[str, IndexReport]]:
-    """Measure indexing, plain vLLM and plain PyTorch; yield (status text, report so far)."""
+    """Measure indexing, plain vLLM and plain PyTorch; yield (status text, report so far).
+
+    Raises ModelError before any measurement if this machine cannot compute with the precision.
+    """
+    check_precision(resolve_spec(options.model, options.use_dummy_weights, options.precision))
     kinds = (
         synthetic_photos.MIXES[options.mix]
         if options.mix is not None

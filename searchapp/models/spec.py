@@ -170,8 +170,9 @@ def check_precision(spec: ModelSpec) -> None:
     if spec.precision == "fp8" and not computes_fp8():
         raise ModelError(
             "--precision fp8 needs an NVIDIA GPU that computes FP8 (compute capability 8.9 or "
-            "higher: Ada, Hopper, Blackwell), and this machine has none; index on a machine with "
-            "such a GPU, or give --collection NAME without --precision to make another collection"
+            "higher: Ada, Hopper, Blackwell), and this machine has none. Leave out --precision. A "
+            "collection that was made with it can grow only on a machine with such a GPU; "
+            f"`--model {spec.name} --collection NAME` makes another collection."
         )
 
 

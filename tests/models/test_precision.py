@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.library import FakeEngines
 
+from searchapp.bench.index import IndexBenchOptions, measure_indexing
 from searchapp.engines import vllm_settings
 from searchapp.engines.remote import build_serve_command
 from searchapp.engines.start_vllm import prepare_start
@@ -73,8 +74,10 @@ def test_vllm_gets_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine_without_fp8_embeds_no_pictures_with_it(model: Path, has_fp8: Any) -> None:
     has_fp8(False)
     chosen = resolve_model(str(model), FP8)
-    with pytest.raises(ModelError, match=r"FP8 .* this machine has none; index on a machine"):
+    with pytest.raises(ModelError, match=r"FP8 .* this machine has none\. Leave out --precision"):
         check_precision(chosen)
+    with pytest.raises(ModelError, match="FP8"):  # before it writes and embeds pictures
+        next(measure_indexing(IndexBenchOptions(str(model), 64, 64, 64, precision="fp8")))
     with pytest.raises(ModelError, match="FP8"):
         prepare_start(chosen, verbose=False)
     with pytest.raises(ModelError, match="FP8"):
