@@ -76,9 +76,7 @@ class Indexer:
             run = self._make_run(collection, spec, roots, options)
             yield from run.preview_run()
         else:
-            # Only `watch` indexes parts of a folder.
-            command = "searchapp index" if options.only is None else "searchapp watch"
-            with hold_writer_lock(self._folder, command):
+            with hold_writer_lock(self._folder, options.writer):
                 collection, spec = self._select_collection(options)
                 if address is not None:
                     self._check_store_reachable(collection, address)

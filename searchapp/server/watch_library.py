@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -58,6 +59,7 @@ class LibraryWatch:
         notify: called with a line of text before each slow step.
         Raises FolderError if a folder cannot be watched.
         """
+        options = replace(options, writer="searchapp watch")
         self._watch = WatchSession(
             folders,
             resident_config.library_folder,

@@ -57,6 +57,7 @@ class IndexOptions:
     pairs: bool = True  # treat the RAW file of a JPEG and a Live Photo's video as companions
     only: tuple[str, ...] | None = None  # scan only these absolute paths in the folders
     ocr: bool | None = None  # recognize text in pictures, in later runs too; None: unchanged
+    writer: str = "searchapp index"  # the command that holds the lock, for other processes
 
     def __post_init__(self) -> None:
         """Check the texts that SQLite stores."""

@@ -10,6 +10,7 @@ import pytest
 from support.library import FakeEngines, index_folder
 from support.sample_pictures import save_picture
 
+from searchapp.errors import LockedError
 from searchapp.files.lock import hold_writer_lock
 from searchapp.indexing.watch import ChangesIndexed, LinksOutdated, LinksUpdated
 from searchapp.library import Library
@@ -50,6 +51,25 @@ def test_the_first_run_waits_for_another_writer(
     writer.join()
     assert isinstance(last, RunFinished) and last.summary.added == 3
     assert [note.split(":")[0] for note in notes] == ["waiting"]
+
+
+def test_other_processes_see_that_watch_writes(
+    tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines
+) -> None:
+    """Also while it scans complete folders, as at its start."""
+    library = tmp_path / "library"
+    watch = LibraryWatch(
+        [photos], ResidentConfig(library), IndexOptions(model=str(model)), fake_engines,
+        use_resident=False, quiet_s=0.2, notify=pytest.fail,
+    )  # fmt: skip
+    run = watch.index_all()
+    next(run)
+    with (
+        pytest.raises(LockedError, match=r"is being written by searchapp watch \(process"),
+        hold_writer_lock(library, "another command"),
+    ):
+        pass
+    list(run)
 
 
 def test_one_engine_serves_all_runs(
