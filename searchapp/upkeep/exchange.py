@@ -189,7 +189,13 @@ def read_export(file: Path) -> tuple[ExportHeader, ReadPages]:
         local.require_regular_file(file)
         match _get_suffix(file):
             case ".npy":
-                header, document = read_json(file.with_suffix(".json"))
+                description = file.with_suffix(".json")
+                if not description.exists():
+                    raise LibraryError(
+                        f"{file} cannot be imported: its second file {description} is missing. "
+                        "Copy both files of the export into one folder, or export again."
+                    )
+                header, document = read_json(description)
                 vectors = load_vectors(file, document)
                 return header, lambda: _check_pages(
                     file, header, _join_vectors(file, document["images"], vectors)
@@ -260,6 +266,5 @@ def _check_pages(
 
 
 def _make_format_error(file: Path, error: Exception) -> LibraryError:
-    return LibraryError(
-        f"{file} is not a valid export of searchapp: {describe_error(error)}; export it again"
-    )
+    reason = describe_error(error).rstrip(".")
+    return LibraryError(f"{file} is not a valid export of searchapp: {reason}; export it again")

@@ -544,6 +544,20 @@ def test_an_export_to_npy_keeps_a_json_file_of_the_user(
     assert [opened.export(tmp_path / "captions.npy") for _ in range(2)] == [3, 3]
 
 
+def test_a_npy_file_without_its_json_file_is_not_imported(
+    opened: Library, photos: Path, model: Path, tmp_path: Path
+) -> None:
+    """The message names the file that the user forgot to copy."""
+    index_folder(opened, photos, model)
+    opened.export(tmp_path / "x.npy")
+    (tmp_path / "x.json").unlink()
+    with (
+        Library.open(tmp_path / "other", create=True) as other,
+        pytest.raises(LibraryError, match=r"its second file .*/x\.json is missing\. Copy both"),
+    ):
+        other.load(tmp_path / "x.npy")
+
+
 @pytest.mark.parametrize("name", ["x.npy", "x.json"])
 def test_an_export_to_a_folder_writes_nothing(
     opened: Library, photos: Path, model: Path, tmp_path: Path, name: str
