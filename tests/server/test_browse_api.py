@@ -120,7 +120,13 @@ def test_details_of_a_picture(client: Any, photos: Path) -> None:
         "format": "JPEG",
         "file_bytes": (photos / "red.jpg").stat().st_size,
     }
-    assert client.get("/api/pictures/999").status_code == 404
+    unknown = client.get("/api/pictures/999")
+    assert (unknown.status_code, unknown.json()["detail"]) == (404, "the library has no image 999")
+    (photos / "red.jpg").unlink()
+    gone = client.get(f"/api/pictures/{picture['id']}")
+    assert (gone.status_code, gone.json()["detail"]) == (
+        404, f"no file of image {picture['id']} exists any more; run `searchapp index` again",
+    )  # fmt: skip
 
 
 def test_colors_of_many_pictures(tmp_path: Path) -> None:

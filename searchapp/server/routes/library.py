@@ -62,8 +62,12 @@ async def get_pictures(ids: PictureIds, service: ServiceDep) -> PicturesAnswer:
 async def get_picture(image_id: ImageId, service: ServiceDep) -> PictureDetails:
     """Return everything that the library knows of a picture."""
     hits, located = await service.read_hits([image_id]), await service.locate_image(image_id)
-    if not hits or located is None:
+    if located is None:
         raise HTTPException(404, f"the library has no image {image_id}")
+    if not hits:
+        raise HTTPException(
+            404, f"no file of image {image_id} exists any more; run `searchapp index` again"
+        )
     return PictureDetails.from_image(hits[0], located)
 
 
