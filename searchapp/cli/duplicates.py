@@ -93,8 +93,10 @@ def command(
     run continues.
     """
     from searchapp.cli.progress import draw_and_yield
+    from searchapp.files.atomic import require_writable
     from searchapp.library import Library
 
+    require_writable(html, script)
     found: Duplicates | None = None
     options = DuplicateOptions(**arguments)
     with Library.open(library, tell=print_note) as opened:

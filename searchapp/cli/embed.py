@@ -79,17 +79,17 @@ def command(
     """
     from searchapp import models
     from searchapp.cli.start_engine import start_until_exit
+    from searchapp.files.atomic import require_writable, write_output
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.search import query_vector
 
+    require_writable(npy)
     query = _build_query(modality, text, image)
     spec = models.resolve_model(model or DEFAULT_MODEL, pop_model_options(arguments))
     start = start_until_exit(EngineChoice(verbose=is_engine_output_shown(), seed=seed))
     vector = query_vector.embed_query(spec, query, start, truncate=truncate)
     if npy is not None:
         import numpy as np
-
-        from searchapp.files.atomic import write_output
 
         with write_output(npy) as temporary, temporary.open("wb") as file:
             np.save(file, vector)

@@ -50,9 +50,11 @@ def command(
     searchapp map --html iceland.html --in ~/Pictures/2021-iceland --count 500
     """
     from searchapp.cli.progress import draw_and_yield
+    from searchapp.files.atomic import require_writable
     from searchapp.library import Library
     from searchapp.pages.map import MapWritten, make_map
 
+    require_writable(file)
     with Library.open(library, tell=print_note) as opened:
         for event in draw_and_yield(
             make_map(opened, file, SearchOptions(**arguments), count), "making thumbnails"

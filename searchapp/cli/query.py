@@ -211,8 +211,10 @@ def command(
     later queries are fast. The process stops after --keep-alive minutes without requests, or by
     `searchapp stop`. With -vv, the command itself answers, so that you see the output of vLLM.
     """
+    from searchapp.files.atomic import require_writable
     from searchapp.indexing.embedding.choose_engines import EngineChoice
 
+    require_writable(html)
     question = QuestionArguments.pop_from(arguments)
     choice = EngineChoice(engine, api_key, verbose=is_engine_output_shown())
     if arguments["reranker"] is not None and arguments["rerank"] is None and saved is None:

@@ -97,6 +97,7 @@ def command(
     with other words replaces the tags of the first. --undo restores each sidecar.
     """
     from searchapp.cli.start_engine import start_until_exit
+    from searchapp.files.atomic import require_writable
     from searchapp.files.library_folder import resolve_library_folder
     from searchapp.indexing.embedding.choose_engines import EngineChoice
     from searchapp.library import Library
@@ -108,6 +109,7 @@ def command(
         raise click.UsageError("give either --words FILE or --undo")
     if undo and (write or html):
         raise click.UsageError("--undo needs neither --write nor --html")
+    require_writable(html)
     options = TagOptions(**arguments)
     tag_words = [] if words is None else read_word_list(words)
     start = start_until_exit(EngineChoice(engine, api_key, verbose=is_engine_output_shown()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +49,7 @@ def write_atomically(file: Path) -> Iterator[Path]:
     cannot be replaced, so for these, the path of file itself is yielded.
     Raises IsADirectoryError at once for a folder: replacing it would fail only after all the work.
     """
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    _require_no_folder(file)
     if _is_stream(file):
         yield file
         return
@@ -80,9 +80,31 @@ def write_output(file: Path) -> Iterator[Path]:
         with write_atomically(file) as temporary:
             yield temporary
     except OSError as error:
-        raise SearchAppError(
-            f"{file} cannot be written: {error.strerror}. {WRITE_REMEDY}"
-        ) from error
+        raise _make_output_error(file, error) from error
+
+
+def require_writable(*files: Path | None) -> None:
+    """Raise SearchAppError if one of the files that a long command writes last cannot be created.
+
+    None: a file that the user did not request.
+    """
+    for file in filter(None, files):
+        try:
+            _require_no_folder(file)
+            if not _is_stream(file):
+                folder = Path(os.path.realpath(file)).parent
+                tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise _make_output_error(file, error) from error
+
+
+def _make_output_error(file: Path, error: OSError) -> SearchAppError:
+    return SearchAppError(f"{file} cannot be written: {error.strerror}. {WRITE_REMEDY}")
+
+
+def _require_no_folder(file: Path) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
 
 
 def _is_stream(file: Path) -> bool:

@@ -12,6 +12,7 @@ from support.library import FakeEngines, RunCommand, index_folder
 from support.sample_pictures import save_picture
 
 from searchapp.cli import cli
+from searchapp.files.atomic import require_writable
 from searchapp.library import Library
 
 
@@ -31,6 +32,41 @@ def test_similar_names_are_suggested(arguments: tuple[str, ...], message: str) -
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query", "red", "--html"),
+        ("map", "--html"),
+        ("duplicates", "--html"),
+        ("duplicates", "--script"),
+        ("tag", "--words", "words.txt", "--html"),
+        ("embed", "--model", "MODEL", "--npy"),
+        ("bench", "search", "--vectors", "1000", "--svg"),
+    ],
+    ids=" ".join,
+)
+def test_the_place_of_the_output_is_checked_before_the_work(
+    run: RunCommand, tmp_path: Path, photos: Path, model: Path, fake_engines: FakeEngines,
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A misspelled folder costs no long run, and a good one keeps no trace of the check."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("searchapp.bench.search.measure_search", pytest.fail)
+    run("index", photos, "--model", model)
+    fake_engines.started_engines.clear()
+    (tmp_path / "words.txt").write_text("red")
+    arguments = tuple(str(model) if each == "MODEL" else each for each in arguments)
+    result = run(*arguments, "none/output")
+    assert (result.exit_code, result.stderr) == (1, "")  # no note of a step
+    assert str(result.exception).startswith(
+        "none/output cannot be written: No such file or directory. Choose another place"
+    )
+    assert not fake_engines.started_engines
+    (tmp_path / "some").mkdir()
+    require_writable(Path("some/output"), None)
+    assert not list((tmp_path / "some").iterdir())
 
 
 def test_library_stands_before_or_after_the_command(

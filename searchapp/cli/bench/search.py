@@ -118,7 +118,9 @@ def command(
     """
     from searchapp.bench import recall_plot
     from searchapp.bench.search import SearchBenchOptions, SearchBenchReport, measure_search
+    from searchapp.files.atomic import require_writable
 
+    require_writable(svg)
     options = SearchBenchOptions(
         library, collection, vectors, dim, data, chosen, queries, filters, upkeep, scratch, peers
     )
