@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Each scan of a progressive JPEG passes over all pixels. Programs write about 10 scans.
 MAX_JPEG_SCANS = 100
+LIMIT_REMEDY = "; raise --max-megapixels"  # an option of `index` and `watch` only
 TIFF_TILE_SIDE_TAGS = (0x0142, 0x0143)  # TileWidth, TileLength
 
 
@@ -23,8 +24,8 @@ def check_pixel_count(pixels: int, max_megapixels: float, subject: str = "the pi
     """
     if pixels > megapixels_to_pixels(max_megapixels):
         raise PictureError(
-            f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}; "
-            "raise --max-megapixels"
+            f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}"
+            f"{LIMIT_REMEDY}"
         )
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.fake_reranker import FakeReranker
 from support.library import FakeEngines, index_folder
 
 from searchapp.engines.reranker import RerankerHolder
-from searchapp.errors import UnsupportedModality
+from searchapp.errors import PictureError, UnsupportedModality
 from searchapp.library import Library
+from searchapp.models import resolve_model
 from searchapp.search import query_vector
 from searchapp.search.query_part import QueryPart
 from searchapp.search.search import search
@@ -93,3 +95,13 @@ def test_a_coroutine_that_waits_is_refused() -> None:
     """Without an event loop, it would never be resumed."""
     with pytest.raises(RuntimeError, match="it was started without an event loop"):
         run_without_waiting(asyncio.sleep(0))
+
+
+def test_a_query_with_a_huge_picture_names_no_option_of_index(model: Path, tmp_path: Path) -> None:
+    """A query has no --max-megapixels."""
+    file = tmp_path / "huge.png"
+    Image.new("1", (20_000, 9_000)).save(file)
+    with pytest.raises(
+        PictureError, match=r"180 megapixels, the limit is 179\. Use another picture$"
+    ):
+        query_vector.make_engine_input(resolve_model(str(model)), Query(image=file))
