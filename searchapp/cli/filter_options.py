@@ -36,8 +36,9 @@ def parse_with(kind: type[FilterValue]) -> Callback:
 
 
 FILTER_OPTIONS = (
-    click.option(
-        "--in", "folder", type=click.Path(path_type=str), multiple=True, metavar="FOLDER",
+    click.option(  # A filter compares paths, so the folder need not be readable now.
+        "--in", "folder", type=click.Path(path_type=str, readable=False), multiple=True,
+        metavar="FOLDER",
         help="Only pictures below FOLDER. Repeat it for one of several.",
     ),
     click.option(

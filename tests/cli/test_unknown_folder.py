@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def test_an_unknown_folder_is_named(
         answer = json.loads(done.stdout)
         assert answer == [] or answer["groups"] == []
     assert "the library" not in run(*command, "--in", photos / "below").stderr
+
+
+def test_a_folder_without_permissions_can_limit_a_search(
+    run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The filter only compares paths; the pictures may be on a drive of another user."""
+    run("index", photos, "--model", model)
+    access, folder = os.access, str(photos / "below")
+    monkeypatch.setattr(os, "access", lambda path, *rest, **options: (
+        str(path) != folder and access(path, *rest, **options)
+    ))  # fmt: skip
+    done = run("query", "blue", "--in", folder, "--paths")
+    assert (done.exit_code, done.stdout) == (0, f"{photos / 'below' / 'blue.jpg'}\n")
 
 
 def test_a_file_is_no_folder(run: RunCommand, photos: Path, model: Path) -> None:
