@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image, ImageDraw
 from support.browser import (
     VIEWPORT_SIZES,
     BrowserTabs,
@@ -54,6 +56,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.copy(album / "0.jpg", album / "copies" / "0 (1).jpg")
     with Library.open(root / "library", create=True, start=FakeEngine) as opened:
         index_folder(opened, album, write_fake_clip(root / "fake-clip"))
+    with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def transparent_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a server with an opaque picture, and a black disk on a transparent ground."""
+    root = tmp_path_factory.mktemp("transparent")
+    (root / "album").mkdir()
+    make_picture("teal", (800, 400)).save(root / "album" / "photo.jpg")
+    logo = Image.new("RGBA", (800, 400))
+    ImageDraw.Draw(logo).ellipse((250, 50, 550, 350), fill="black")
+    logo.save(root / "album" / "logo.png")
+    with Library.open(root / "library", create=True, start=FakeEngine) as opened:
+        index_folder(opened, root / "album", write_fake_clip(root / "fake-clip"))
     with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
         yield url
 
@@ -371,6 +388,36 @@ def test_folder_is_opened_on_this_computer_only(
     page.keyboard.press("o")
     expect(page.locator("#toast")).to_contain_text("xdg-open ended with status 4")
     tabs.expect_errors("status of 500")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_transparent_picture_has_a_ground(
+    tabs: BrowserTabs, transparent_site: str, scheme: str
+) -> None:
+    """The ground is behind the picture only, follows its zoom, and is not behind other pictures."""
+    page = tabs.open_page(transparent_site, color_scheme=scheme)
+    expect_count(page, 2)
+    page.get_by_alt_text("logo.png").click()
+    ground = page.locator("#large-ground")
+    expect(ground).to_be_visible()
+    box, image = ground.bounding_box(), page.locator("#large-image").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(2, rel=0.01)
+    assert box["height"] < image["height"] - 50  # the box of the image is larger
+    assert box["y"] + box["height"] / 2 == pytest.approx(image["y"] + image["height"] / 2, abs=1)
+    with Image.open(io.BytesIO(page.locator("#stage").screenshot())) as shot:
+        pixels = shot.convert("RGB")
+    stage = page.locator("#stage").bounding_box()
+    column = int(box["x"] - stage["x"] + box["width"] / 10)
+    beside_black, top = (pixels.height // 2, int(box["y"] - stage["y"]))
+    assert min(pixels.getpixel((column, beside_black))) > 100  # type: ignore[type-var,arg-type]
+    assert pixels.getpixel((column, top - 10)) == pixels.getpixel((pixels.width // 2, 3))
+    page.keyboard.press("+")
+    assert ground.bounding_box()["width"] == pytest.approx(1.5 * box["width"], rel=0.01)
+    page.keyboard.press("0")
+    page.get_by_role("button", name=re.compile("^(Next|Previous) picture")).first.click()
+    expect(page.locator("#large-image")).to_have_attribute("alt", "photo.jpg")
+    expect(page.locator("#large-image")).to_have_attribute("src", re.compile("api/images/"))
+    expect(ground).to_be_hidden()
 
 
 def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:

@@ -1,10 +1,11 @@
 // Drawing of the large view: the picture or the video.
 
 import { imageUrl, thumbnailUrl, videoUrl } from "./api.js";
-import { $, isVideoFrame } from "./views.js";
+import { $, createElement, isVideoFrame } from "./views.js";
 import { resetZoom } from "./zoom.js";
 
 const THUMBNAIL_SIDE = 640;
+const SAMPLE_SIDE = 64; // pixels of the copy that is searched for transparency
 
 export const isShown = (picture) => $("large").dataset.id === String(picture.id);
 
@@ -21,15 +22,29 @@ export function drawLargeView(picture, position) {
   image.style.setProperty("--width", picture.width);
   image.style.setProperty("--height", picture.height);
   image.src = thumbnailUrl(picture, THUMBNAIL_SIDE); // usually cached: shown until the picture is loaded
+  $("large-ground").hidden = true; // a thumbnail is opaque
   drawVideo(picture);
   drawMarks(picture);
   resetZoom(picture.width);
   const fullImage = new Image();
   fullImage.src = imageUrl(picture);
   fullImage.decode().then(
-    () => isShown(picture) && (image.src = fullImage.src),
+    () => isShown(picture) && drawFullImage(fullImage),
     () => {}, // the file is missing: the thumbnail stays
   );
+}
+
+function drawFullImage(fullImage) {
+  $("large-image").src = fullImage.src;
+  // Opaque pictures have no ground: rounding could show it at their edges.
+  $("large-ground").hidden = !hasTransparency(fullImage);
+}
+
+function hasTransparency(image) {
+  const [width, height] = [SAMPLE_SIDE, SAMPLE_SIDE];
+  const context = createElement("canvas", { width, height }).getContext("2d");
+  context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data.some((value, i) => i % 4 === 3 && value < 255);
 }
 
 // Outline the lines of text in the picture that contain words of the question.

@@ -76,7 +76,10 @@ function apply(nextScale, nextX, nextY) {
   y = clamp(nextY, limit(height, stage.clientHeight));
   const transform = isZoomed() ? `translate(${x}px, ${y}px) scale(${scale})` : "";
   $("large-image").style.transform = transform;
-  Object.assign($("large-marks").style, { transform, width: `${width}px`, height: `${height}px` });
+  // The box of the image is larger than the picture in it.
+  for (const id of ["large-ground", "large-marks"]) {
+    Object.assign($(id).style, { transform, width: `${width}px`, height: `${height}px` });
+  }
   stage.classList.toggle("zoomed", isZoomed());
   $("zoom-level").hidden = !isZoomed();
   $("zoom-level").textContent = `${Math.round((100 * width * scale) / pictureWidth)} %`;
