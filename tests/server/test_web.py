@@ -215,6 +215,21 @@ def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> 
     tabs.expect_errors("status of 400")
 
 
+def test_grid_has_the_focus_if_its_picture_is_not_shown_any_more(page: Any) -> None:
+    """The keyboard stays at the pictures when the next ones do not have the focused picture."""
+    choose_value(page, "JPEG").click()
+    expect_count(page, 4)
+    page.go_back()
+    expect_count(page, RED_COUNT + 4)
+    locate_tile(page, 0).get_by_role("link").focus()
+    page.keyboard.press("End")
+    expect(locate_tile(page, RED_COUNT + 3).get_by_role("link")).to_be_focused()
+    page.go_forward()
+    expect_count(page, 4)
+    expect(page.locator("#notice")).to_be_hidden()
+    expect(page.locator("#results")).to_be_focused()
+
+
 def test_large_view(page: Any) -> None:
     """A click opens the picture with its metadata, and Escape goes back to the grid."""
     type_query(page, "blue")

@@ -58,7 +58,8 @@ function keepFocus(replace) {
   const row = findRowOf(plan.rows, index);
   if (index >= 0 && row >= 0 && !shownRows.has(row)) drawRow(row);
   const link = getTileElement(index)?.querySelector("a");
-  (link ?? (focused.id && $(focused.id)) ?? $("results")).focus({ preventScroll: true });
+  const button = focused.id ? $(focused.id) : null; // the button of a section, drawn again
+  (link ?? button ?? $("results")).focus({ preventScroll: true });
 }
 
 export const clearGrid = () => showModel(EMPTY_MODEL, { scroll: 0 });
