@@ -117,6 +117,16 @@ def send_file(page: Any, kind: str, data: bytes, name: str, media: str = "image/
     page.evaluate(SEND_FILE_SCRIPT, [kind, b64encode(data).decode(), name, media])
 
 
+def is_on_top(element: Any) -> bool:
+    """Return whether nothing covers the center of an element that ignores the mouse."""
+    script = """element => {
+      element.style.pointerEvents = "auto";
+      const { x, y, width, height } = element.getBoundingClientRect();
+      return element.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+    }"""
+    return bool(element.evaluate(script))
+
+
 def test_words_find_pictures(page: Any) -> None:
     """A search by words shows the nearest picture first, and names it on hover."""
     expect(page.get_by_text("74 pictures")).to_be_visible()
@@ -228,6 +238,27 @@ def test_grid_has_the_focus_if_its_picture_is_not_shown_any_more(page: Any) -> N
     expect_count(page, 4)
     expect(page.locator("#notice")).to_be_hidden()
     expect(page.locator("#results")).to_be_focused()
+
+
+def test_wrong_file_is_refused_where_the_user_looks(page: Any) -> None:
+    """The pictures and the large view stay, and the message is over them."""
+    page.evaluate("scrollTo(0, 600)")
+    send_file(page, "drop", b"text", "notes.txt", "text/plain")
+    message = page.get_by_text("“notes.txt” is not a picture")
+    expect(message).to_be_in_viewport()
+    expect(page.locator("#status")).to_have_text("74 pictures")
+    locate_tile(page, 0).get_by_role("link").press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    send_file(page, "dragover", make_png("green"), "grass.png")
+    hint = page.get_by_text("Drop the picture to find similar pictures")
+    assert is_on_top(hint)
+    send_file(page, "drop", b"text", "letter.txt", "text/plain")
+    expect(hint).to_be_hidden()
+    expect(page.get_by_role("dialog")).to_contain_text("“letter.txt” is not a picture")
+    assert is_on_top(page.get_by_text("“letter.txt” is not a picture"))
+    send_file(page, "drop", make_png("green"), "grass.png")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect_first(page, "green.jpg")
 
 
 def test_large_view(page: Any) -> None:

@@ -75,6 +75,21 @@ def transparent_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[str]:
+    """URL of a server with album/0.jpg to 4.jpg, the newest first, which a test can remove."""
+    root = tmp_path
+    (root / "album").mkdir()
+    for number in range(COUNT):
+        exif = make_exif(f"2023:06:{20 - number:02} 12:00:00")
+        picture = make_picture("teal", (400, 300), mark=5000 * number + 1)
+        picture.save(root / "album" / f"{number}.jpg", exif=exif)
+    with Library.open(root / "library", create=True, start=FakeEngine) as opened:
+        index_folder(opened, root / "album", write_fake_clip(root / "fake-clip"))
+    with serve_with_engine(root / "library", lambda spec: FakeEngine(spec)) as url:
+        yield url
+
+
 def open_picture(tabs: BrowserTabs, site: str, index: int = 0, **options: Any) -> Any:
     """Open a picture of the first view; return the page when its original is shown."""
     page = tabs.open_page(site, **options)
@@ -418,6 +433,22 @@ def test_transparent_picture_has_a_ground(
     expect(page.locator("#large-image")).to_have_attribute("alt", "photo.jpg")
     expect(page.locator("#large-image")).to_have_attribute("src", re.compile("api/images/"))
     expect(ground).to_be_hidden()
+
+
+def test_click_on_a_vanished_picture_shows_a_message(
+    own_site: str, tabs: BrowserTabs, tmp_path: Path
+) -> None:
+    """A click far below the status line shows a message, and the number of pictures stays."""
+    (tmp_path / "album" / "4.jpg").unlink()
+    page = tabs.open_page(own_site)
+    tabs.expect_errors("status of 400")
+    page.set_viewport_size({"width": 390, "height": 300})
+    expect_count(page, COUNT)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    locate_tile(page, COUNT - 1).click()
+    expect(page.get_by_text("The file of this picture is not found.")).to_be_in_viewport()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#status")).to_have_text("5 pictures")
 
 
 def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:

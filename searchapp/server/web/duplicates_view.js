@@ -42,7 +42,7 @@ async function show(state, { again }) {
 
 function fail(error) {
   clear();
-  showProblem(error, showAgain);
+  showProblem(error);
 }
 
 async function loadGroups(shown, first) {

@@ -45,7 +45,7 @@ export async function showPictures(state, previous, { again = false, back = fals
     else await showTimeline(state, signal, again, back, place);
   } catch (error) {
     if (error.name === "AbortError") return;
-    showProblem(error, showAgain);
+    showProblem(error);
   }
   setBusy(false);
 }
@@ -239,8 +239,7 @@ function clearPictures() {
   redrawScrubber();
 }
 
-// retry: called by the button; null: the button shows the state again.
-export function showProblem(error, retry) {
+export function showProblem(error) {
   if (!(error instanceof Problem)) console.error(error);
   abort.abort(); // its answer would hide the notice
   setBusy(false);
@@ -248,7 +247,7 @@ export function showProblem(error, retry) {
   showNotice("problem", {
     title: text("problem"),
     text: error.status ? capitalize(error.message) : error.message, // the server begins in lower case
-    actions: [retry ? [text("try_again"), retry] : [text("back"), showAgain]],
+    actions: [[text("try_again"), showAgain]],
   });
 }
 

@@ -26,7 +26,7 @@ async function show(state, { again }) {
     if (job.state === "canceled") showCanceled();
     else draw(await getPictureMap(job.id));
   } catch (error) {
-    if (error.name !== "AbortError") showProblem(error, showAgain);
+    if (error.name !== "AbortError") showProblem(error);
   }
 }
 

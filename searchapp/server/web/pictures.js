@@ -44,6 +44,8 @@ export function listenForPictures(onPicture) {
     if (!hasFiles(event)) return;
     event.preventDefault();
     depth = change === 0 ? 0 : depth + change;
+    // The large view covers all else, and only its frame is shown in full screen.
+    ($("large").open ? $("large-frame") : document.body).append($("drop"));
     $("drop").hidden = depth <= 0;
   };
   addEventListener("dragenter", onDrag(1));

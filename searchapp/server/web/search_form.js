@@ -1,14 +1,14 @@
 // The search field: words, a picture to search with, or both.
 
-import { Problem, thumbnailUrl } from "./api.js";
+import { thumbnailUrl } from "./api.js";
 import { NO_EXAMPLES } from "./examples.js";
-import { showProblem } from "./gallery.js";
 import { changeState, getState, showAgain } from "./navigation.js";
 import { listenForPictures, storePicture } from "./pictures.js";
 import { NO_VIEW, hasQuery } from "./state.js";
 import { drawPart } from "./part_preview.js";
 import { hideSuggestions, rememberQuestion } from "./suggestions.js";
 import { text as findText } from "./texts.js";
+import { showToast } from "./toast.js";
 import { $ } from "./views.js";
 
 const NEW_QUERY = { ...NO_VIEW, saved: "", min: null, rest: null, open: null };
@@ -48,15 +48,14 @@ const drawClearButton = () => ($("clear-words").hidden = !$("words").value);
 async function searchWithPicture(file) {
   if (!file) return;
   if (file.type && !file.type.startsWith("image/")) {
-    showProblem(new Problem(findText("not_a_picture", file.name)), null);
+    showToast(findText("not_a_picture", file.name));
     return;
   }
   let picture;
   try {
     picture = await storePicture(file);
   } catch {
-    const message = findText("unreadable", file.name);
-    showProblem(new Problem(message), null);
+    showToast(findText("unreadable", file.name));
     return;
   }
   changeState({ ...NEW_QUERY, ...NO_EXAMPLES, picture, similar: null, text: $("words").value.trim() });

@@ -170,13 +170,12 @@ export const GERMAN = {
   search_pictures_too: "Auch in Bildern suchen",
   show_all: "Alle Ergebnisse zeigen",
   problem: "Etwas ist schiefgegangen",
-  back: "Zurück",
   empty_library: "Die Bibliothek hat keine Bilder",
   empty_library_text: "Indizieren Sie einen Ordner in einem Terminal, und laden Sie die Seite neu:",
   reload: "Neu laden",
   no_answer: "searchapp antwortet nicht. Starten Sie `searchapp serve`, und versuchen Sie es erneut.",
   status_answer: (status) => `Der Server antwortete ${status}.`,
-  unknown_picture: "Die Bibliothek hat dieses Bild nicht mehr.",
+  unknown_picture: "Die Datei dieses Bildes fehlt. Sie wurde verschoben oder gelöscht, oder ihr Laufwerk ist nicht verbunden.",
 
   // large view
   close: "Schließen",

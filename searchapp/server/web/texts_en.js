@@ -170,13 +170,12 @@ export const ENGLISH = {
   search_pictures_too: "Search in pictures, too",
   show_all: "Show all results",
   problem: "Something went wrong",
-  back: "Back",
   empty_library: "The library has no pictures",
   empty_library_text: "Index a folder in a terminal, then reload the page:",
   reload: "Reload",
   no_answer: "searchapp does not answer. Run `searchapp serve`, then try again.",
   status_answer: (status) => `The server answered ${status}.`,
-  unknown_picture: "The library does not have this picture any more.",
+  unknown_picture: "The file of this picture is not found. It was moved or deleted, or its drive is not connected.",
 
   // large view
   close: "Close",

@@ -1,20 +1,29 @@
-// A short message over the large view, which disappears by itself.
+// A short message over the pictures, or over the large view, which disappears by itself.
 
 import { $ } from "./views.js";
 
-const SHOWN_MS = 4000;
+const SHOWN_MS = 6000;
 
 let timer = 0;
+let shown = null; // the element of the message
 
 export function showToast(text) {
-  $("toast").textContent = text;
-  $("toast").classList.add("shown");
-  clearTimeout(timer);
+  hideToast();
+  shown = $($("large").open ? "toast" : "page-toast"); // the open dialog hides what is outside it
+  shown.textContent = text;
+  shown.classList.add("shown");
   timer = setTimeout(hideToast, SHOWN_MS);
 }
 
-export function hideToast() {
+function hideToast() {
   clearTimeout(timer);
-  $("toast").classList.remove("shown");
-  $("toast").textContent = "";
+  if (!shown) return;
+  shown.classList.remove("shown");
+  shown.textContent = "";
+  shown = null;
+}
+
+// The large view shows another picture, or closes. A message over the page stays.
+export function hideLargeToast() {
+  if (shown === $("toast")) hideToast();
 }

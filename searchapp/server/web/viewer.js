@@ -11,7 +11,7 @@ import { clearLargeView, drawLargeView, isShown } from "./large_view.js";
 import { isLibraryLoaded, loadLibrary } from "./library_info.js";
 import { changeState, changeStateQuietly, getState, goBack } from "./navigation.js";
 import { text } from "./texts.js";
-import { hideToast } from "./toast.js";
+import { hideLargeToast, showToast } from "./toast.js";
 import { $ } from "./views.js";
 import { isZoomed, keepZoom, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
 
@@ -35,8 +35,9 @@ export async function showLargeView({ open: id }) {
   }
   if (getState().open !== id) return;
   if (!picture) {
+    $("large").close(); // a message in it would be lost
     changeState({ open: null }, { replace: true });
-    $("status").textContent = problem;
+    showToast(problem);
     return;
   }
   const isOpening = !dialog.open;
@@ -80,7 +81,7 @@ async function openNeighbor(offset) {
   if (index + offset >= getModel().ids.length && !$("more").hidden) await loadMore();
   const id = getModel().ids[index + offset];
   if (id === undefined || getState().open === null) return; // closed while the page was loaded
-  hideToast();
+  hideLargeToast();
   changeState({ open: id }, { replace: true });
 }
 
@@ -88,7 +89,7 @@ async function openNeighbor(offset) {
 // back button would open it again.
 function finishClosing() {
   clearLargeView();
-  hideToast();
+  hideLargeToast();
   if (document.fullscreenElement) document.exitFullscreen();
   if (getState().open === null) return; // the state has changed, and closed the dialog
   const index = findOpenIndex();

@@ -6,7 +6,7 @@ import { drawClusters, mergeNear } from "./clusters.js";
 import { activeFilters, filterKey } from "./filters.js";
 import { resetFilters, showProblem } from "./gallery.js";
 import { listenToGestures, listenToWheel } from "./gestures.js";
-import { changeState, getState, showAgain } from "./navigation.js";
+import { changeState, getState } from "./navigation.js";
 import { hideNotice, showNotice } from "./notices.js";
 import { NO_VIEW } from "./state.js";
 import { text } from "./texts.js";
@@ -42,7 +42,7 @@ async function show(state, { again, back, isNew }) {
     if (!part || (isNew && !wanted)) await fitPlaces(state);
     await load(state, again);
   } catch (error) {
-    if (error.name !== "AbortError") showProblem(error, showAgain);
+    if (error.name !== "AbortError") showProblem(error);
   }
 }
 
