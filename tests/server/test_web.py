@@ -215,6 +215,20 @@ def test_large_picture_is_lost_by_a_reload(page: Any) -> None:
     expect(page.get_by_text("The picture is no longer available")).to_be_visible()
 
 
+def test_lost_picture_of_a_question_with_words(page: Any) -> None:
+    """The page says that it searches only for the words, until the question changes."""
+    send_file(page, "drop", make_png("green") + bytes(3_000_001), "large.png")
+    expect_first(page, "green.jpg")
+    type_query(page, "blue")
+    expect(page.locator("#warnings")).to_be_hidden()
+    page.reload()
+    expect_first(page, "blue.jpg")
+    expect(page.locator("#warnings")).to_contain_text("The picture of this question is no longer")
+    type_query(page, "green")
+    expect_first(page, "green.jpg")
+    expect(page.locator("#warnings")).to_be_hidden()
+
+
 def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> None:
     """The page refuses another media type; the server refuses a broken picture."""
     send_file(page, "drop", b"text", "notes.txt", "text/plain")

@@ -74,7 +74,7 @@ async function showTimeline(state, signal, isAgain, isBack, place) {
   if (count) hideNotice();
   else if (activeFilters(state).length) showNoMatch();
   else showEmptyLibrary();
-  if (history.state?.picture && !state.picture) showLostPicture();
+  if (isPictureLost(state)) showLostPicture();
   showModel(makeBrowseModel(loaded, makeUrl), { scroll });
   if (place) goToPlace(place);
   redrawScrubber();
@@ -87,6 +87,9 @@ function showNoMatch() {
     actions: [[text("remove_all_filters"), resetFilters]],
   });
 }
+
+// Whether the question had a picture from this computer, which the browser did not store.
+const isPictureLost = ({ picture }) => Boolean(history.state?.picture && !picture);
 
 function showLostPicture() {
   showNotice("empty", {
@@ -136,7 +139,7 @@ function drawAnswer({ scroll = null } = {}) {
   $("sort-field").hidden = $("cut-field").hidden = false;
   $("by-field").hidden = !isInWords(state);
   $("rerank-option").hidden = hasExamples(state);
-  drawWarnings(answer.warnings ?? []);
+  drawWarnings([...(isPictureLost(state) ? [text("without_picture")] : []), ...(answer.warnings ?? [])]);
   drawScoreSlider(answer.hits, state);
   $("status").textContent = describeAnswer(sorted, hasMore, state);
   if (shownCount) hideNotice();

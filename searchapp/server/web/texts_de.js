@@ -158,6 +158,7 @@ export const GERMAN = {
   remove_all_filters: "Alle Filter entfernen",
   lost_picture: "Das Bild ist nicht mehr verfügbar",
   lost_picture_text: "Der Browser hat es nicht gespeichert. Wählen Sie es noch einmal.",
+  without_picture: "Das Bild dieser Frage ist nicht mehr verfügbar. Gesucht wird nur mit dem Rest. Wählen Sie es noch einmal.",
   model_starting: "Das Modell startet",
   model_starting_text: "Das dauert einige Sekunden, bei einem großen Modell etwa eine Minute. Bitte warten.",
   search_texts_now: "Jetzt in Namen und Texten suchen",

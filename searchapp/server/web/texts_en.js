@@ -158,6 +158,7 @@ export const ENGLISH = {
   remove_all_filters: "Remove all filters",
   lost_picture: "The picture is no longer available",
   lost_picture_text: "The browser did not store it. Drop or choose it again.",
+  without_picture: "The picture of this question is no longer available, so only the rest is searched. Drop or choose it again.",
   model_starting: "The model is starting",
   model_starting_text: "This takes some seconds, or about a minute for a large model. Please wait.",
   search_texts_now: "Search names and texts now",
