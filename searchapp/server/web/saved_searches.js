@@ -156,7 +156,8 @@ async function submitName(name) {
     if (old && running === old.name) changeState({ saved: name }, { replace: true });
     focusRow(saved.id);
   } catch (error) {
-    showProblem(error.message);
+    showProblem(id && error.status === 404 ? text("search_gone") : error.message);
+    await refreshSaved(); // it shows the search that has the name already, or not the removed one
   }
 }
 
@@ -198,8 +199,7 @@ async function removeNow(search) {
   try {
     await removeSaved(search.id);
   } catch (error) {
-    showProblem(error.message);
-    return;
+    if (error.status !== 404) return showProblem(error.message); // 404: it is removed already
   }
   doomedId = null;
   showProblem("");
@@ -217,7 +217,24 @@ export async function loadSaved() {
   drawRows();
 }
 
+// Show changes by another tab or the command line. If there are none, the rows stay as they are.
+async function refreshSaved() {
+  const loaded = await listSaved().catch(() => searches);
+  if (JSON.stringify(loaded) === JSON.stringify(searches)) return;
+  searches = loaded;
+  const isLost = (id) => id && !searches.some((search) => search.id === id);
+  if (isLost(editedId)) editedId = null;
+  if (isLost(doomedId)) doomedId = null;
+  const typed = $("saved-name")?.value;
+  const hadFocus = $("saved-list").contains(document.activeElement);
+  drawRows();
+  const field = $("saved-name");
+  if (field) field.value = typed;
+  if (hadFocus) (field ?? $("remove-search") ?? $("find")).focus();
+}
+
 export function listenToSaved() {
+  addEventListener("focus", refreshSaved); // of the window
   $("save-search").addEventListener("click", () => edit(0));
   loadSaved();
 }

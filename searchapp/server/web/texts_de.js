@@ -62,6 +62,7 @@ export const GERMAN = {
   rename_search: (name) => `${name} umbenennen`,
   remove_search: (name) => `${name} entfernen`,
   remove_search_question: (name) => `„${name}“ entfernen? Bilder bleiben.`,
+  search_gone: "Diese Suche wurde in einem anderen Fenster entfernt.",
   remove_now: "Entfernen",
   cancel: "Abbrechen",
 
