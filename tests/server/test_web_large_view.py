@@ -451,6 +451,28 @@ def test_click_on_a_vanished_picture_shows_a_message(
     expect(page.locator("#status")).to_have_text("5 pictures")
 
 
+def test_next_picture_skips_vanished_ones(own_site: str, tabs: BrowserTabs, tmp_path: Path) -> None:
+    """The large view stays open, in both directions; without a next picture, a message says why."""
+    for number in (1, 2, 4):
+        (tmp_path / "album" / f"{number}.jpg").unlink()
+    page = tabs.open_page(own_site)
+    tabs.expect_errors("status of 400")
+    expect_count(page, COUNT)
+    locate_tile(page, 0).click()
+    position = page.locator("#position")
+    expect(position).to_have_text("1 of 5")
+    page.keyboard.press("ArrowRight")
+    expect(position).to_have_text("4 of 5")
+    page.keyboard.press("ArrowLeft")
+    expect(position).to_have_text("1 of 5")
+    page.keyboard.press("ArrowRight")
+    expect(position).to_have_text("4 of 5")
+    page.keyboard.press("ArrowRight")
+    message = page.get_by_role("dialog").get_by_text("The file of this picture is not found.")
+    expect(message).to_be_visible()
+    expect(position).to_have_text("4 of 5")
+
+
 def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:
     """Such a window is half of a screen, or a screen at 200 %."""
     page = open_picture(tabs, site)

@@ -15,6 +15,7 @@ import { hideLargeToast, showToast } from "./toast.js";
 import { $ } from "./views.js";
 import { isZoomed, keepZoom, measurePicture, pan, resetZoom, toggleZoom, zoomBy } from "./zoom.js";
 
+const MAX_SKIPPED = 100; // pictures without a file, to find the next one that has a file
 const PAN_STEP = 80; // CSS pixels of one arrow key
 
 const findOpenIndex = () => getModel().ids.indexOf(getState().open);
@@ -34,12 +35,7 @@ export async function showLargeView({ open: id }) {
     problem = error.message;
   }
   if (getState().open !== id) return;
-  if (!picture) {
-    $("large").close(); // a message in it would be lost
-    changeState({ open: null }, { replace: true });
-    showToast(problem);
-    return;
-  }
+  if (!picture) return leaveMissing(id, index, problem);
   const isOpening = !dialog.open;
   if (isOpening) dialog.showModal(); // before the drawing, which measures the dialog
   draw(picture, index, model);
@@ -48,6 +44,30 @@ export async function showLargeView({ open: id }) {
     $("large-name").focus();
   }
   preloadNeighbors(index, model);
+}
+
+// The picture of the state cannot be shown: go on to the next one in the same direction, stay at the
+// picture before, or close the view.
+async function leaveMissing(id, index, problem) {
+  const dialog = $("large");
+  const shownId = Number(dialog.dataset.id);
+  const canStay = dialog.open && shownId !== id;
+  const shownIndex = canStay ? getModel().ids.indexOf(shownId) : -1;
+  const isListed = index >= 0 && shownIndex >= 0;
+  const nextId = isListed ? await findNeighbor(index, Math.sign(index - shownIndex)) : null;
+  if (getState().open !== id) return;
+  if (!canStay) dialog.close(); // before the message, which would be in it
+  changeState({ open: nextId ?? (canStay ? shownId : null) }, { replace: true });
+  if (nextId === null) showToast(problem);
+}
+
+// Return the id of the next picture whose file exists; null if there is none nearby.
+async function findNeighbor(index, offset) {
+  const { ids, load, getPicture: getLoaded } = getModel();
+  const nearby = Array.from({ length: MAX_SKIPPED }, (_, i) => index + offset * (i + 1))
+    .filter((i) => i >= 0 && i < ids.length);
+  await load?.(nearby);
+  return ids[nearby.find(getLoaded)] ?? null;
 }
 
 function draw(picture, index, model) {
