@@ -473,6 +473,22 @@ def test_next_picture_skips_vanished_ones(own_site: str, tabs: BrowserTabs, tmp_
     expect(position).to_have_text("4 of 5")
 
 
+def test_hit_that_vanished_after_the_search_has_a_message(
+    own_site: str, tabs: BrowserTabs, tmp_path: Path
+) -> None:
+    """The large view opens with what is known of the hit, and says that its file is gone."""
+    page = tabs.open_page(own_site)
+    tabs.expect_errors("status of 400", "status of 404")
+    type_query(page, "teal")
+    expect(page.locator("#status")).to_contain_text("best first")
+    expect_count(page, COUNT)
+    for file in (tmp_path / "album").iterdir():
+        file.unlink()
+    locate_tile(page, 0).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("The file of this picture is not found.")).to_be_visible()
+
+
 def test_name_has_space_in_a_small_window(tabs: BrowserTabs, site: str) -> None:
     """Such a window is half of a screen, or a screen at 200 %."""
     page = open_picture(tabs, site)

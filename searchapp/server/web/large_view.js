@@ -1,6 +1,8 @@
 // Drawing of the large view: the picture or the video.
 
-import { imageUrl, thumbnailUrl, videoUrl } from "./api.js";
+import { getPictures, imageUrl, thumbnailUrl, videoUrl } from "./api.js";
+import { text } from "./texts.js";
+import { showToast } from "./toast.js";
 import { $, createElement, isVideoFrame } from "./views.js";
 import { resetZoom } from "./zoom.js";
 
@@ -30,8 +32,17 @@ export function drawLargeView(picture, position) {
   fullImage.src = imageUrl(picture);
   fullImage.decode().then(
     () => isShown(picture) && drawFullImage(fullImage),
-    () => {}, // the file is missing: the thumbnail stays
+    () => explainMissing(picture), // the thumbnail stays
   );
+}
+
+// Say why the picture of a hit is not shown: its file was there when the search ended.
+async function explainMissing(picture) {
+  const message = await getPictures([picture.id]).then(
+    (found) => (found.length ? "" : text("unknown_picture")),
+    (error) => error.message,
+  );
+  if (message && isShown(picture)) showToast(message);
 }
 
 function drawFullImage(fullImage) {
