@@ -215,6 +215,30 @@ def test_large_picture_is_lost_by_a_reload(page: Any) -> None:
     expect(page.get_by_text("The picture is no longer available")).to_be_visible()
 
 
+def test_last_of_two_pictures_is_the_question(page: Any) -> None:
+    """A picture that takes long to read does not replace one that was dropped after it."""
+    page.evaluate("""() => {
+      const read = File.prototype.arrayBuffer;
+      window.reads = [];
+      File.prototype.arrayBuffer = async function () {
+        if (this.name === "slow.png") await new Promise((resume) => (window.resume = resume));
+        const bytes = await read.call(this);
+        window.reads.push(this.name);
+        return bytes;
+      };
+    }""")
+    send_file(page, "drop", make_png("green"), "slow.png")
+    send_file(page, "drop", make_png("blue"), "fast.png")
+    expect_first(page, "blue.jpg")
+    page.evaluate("resume()")
+    page.wait_for_function("() => reads.includes('slow.png')")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    expect_first(page, "blue.jpg")
+    expect(page.get_by_text("Pictures like fast.png")).to_be_attached()
+    page.reload()
+    expect(page.get_by_text("Pictures like fast.png")).to_be_attached()
+
+
 def test_lost_picture_of_a_question_with_words(page: Any) -> None:
     """The page says that it searches only for the words, until the question changes."""
     send_file(page, "drop", make_png("green") + bytes(3_000_001), "large.png")

@@ -5,12 +5,16 @@ import { $ } from "./views.js";
 
 const MAX_STORED_BYTES = 3_000_000; // a reload loses larger pictures: sessionStorage holds 5 MB
 const pictures = new Map(); // id -> {id, file}
+let newestFile = null;
 
-// Keep a picture for this session, and return {id, file}. Rejects if the file cannot be read.
+// Keep a picture for this session, and return {id, file}; null if another picture came while this one
+// was read. Rejects if the file cannot be read.
 // history.state could hold the file, but Chromium returns null for it after going back.
 export async function storePicture(file) {
   // A copy in memory, because the file may change or be deleted while the query is shown.
+  newestFile = file;
   const bytes = new Uint8Array(await file.arrayBuffer());
+  if (newestFile !== file) return null;
   const { name, type } = file;
   const id = Date.now();
   pictures.set(id, { id, file: new File([bytes], name || text("pasted_picture"), { type }) });

@@ -58,6 +58,7 @@ async function searchWithPicture(file) {
     showToast(findText("unreadable", file.name));
     return;
   }
+  if (!picture) return;
   changeState({ ...NEW_QUERY, ...NO_EXAMPLES, picture, similar: null, text: $("words").value.trim() });
 }
 
