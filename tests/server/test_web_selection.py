@@ -296,6 +296,27 @@ def test_paths_are_copied(page: Any, album: Path) -> None:
     assert copied == f"{album / 'gold-6.jpg'}\n{album / 'red-6.jpg'}\n"
 
 
+def test_paths_of_vanished_pictures_are_not_copied(page: Any) -> None:
+    """The message counts the pictures without a file; without any path, the clipboard stays."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('kept')")
+    count = 0  # of the pictures that have files
+
+    def keep_some(route: Any) -> None:
+        route.fulfill(json={"pictures": route.fetch().json()["pictures"][:count]})
+
+    page.route("**/api/pictures?*", keep_some)
+    select(page, 3, 1)
+    page.get_by_role("button", name="Copy paths").click()
+    note = page.locator("#selection-note")
+    expect(note).to_have_text("The files of 2 pictures are not found.")
+    assert page.evaluate("navigator.clipboard.readText()") == "kept"
+    count = 1
+    page.get_by_role("button", name="Copy paths").click()
+    expect(note).to_have_text("The path is copied. The file of 1 picture is not found.")
+    assert page.evaluate("navigator.clipboard.readText()").endswith("gold-6.jpg\n")
+
+
 def open_halves(page: Any) -> Any:
     """Open the picture with two halves, and the rectangle in it; return the rectangle's layer."""
     locate_tile(page, 0).get_by_role("link").press("Enter")

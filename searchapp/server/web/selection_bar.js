@@ -42,8 +42,10 @@ async function copyPaths() {
     const pictures = await getPictures(ids.slice(start, start + BATCH_SIZE));
     paths.push(...pictures.map(({ path }) => path));
   }
+  const missing = ids.length - paths.length;
+  if (!paths.length) throw new Problem(text("files_missing", missing)); // the clipboard stays
   await writeToClipboard(`${paths.join("\n")}\n`);
-  return text("paths_copied", paths.length);
+  return [text("paths_copied", paths.length), missing ? text("files_missing", missing) : ""].join(" ").trim();
 }
 
 async function writeToClipboard(content) {

@@ -146,6 +146,7 @@ export const GERMAN = {
   download_zip: "Als Zip herunterladen",
   copy_paths: "Pfade kopieren",
   paths_copied: (n) => (n === 1 ? "Der Pfad ist kopiert." : `${number(n)} Pfade sind kopiert.`),
+  files_missing: (n) => (n === 1 ? "Die Datei von 1 Bild fehlt." : `Die Dateien von ${number(n)} Bildern fehlen.`),
   clipboard_refused: "Der Browser lässt das Kopieren der Pfade nicht zu.",
   zip_limit: (n) => `Ein Zip kann ${number(n)} Bilder enthalten. Wählen Sie weniger aus.`,
   zip_started: (n) => `${picturesCount(n)}: Das Herunterladen beginnt.`,

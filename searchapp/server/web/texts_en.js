@@ -146,6 +146,7 @@ export const ENGLISH = {
   download_zip: "Download as zip",
   copy_paths: "Copy paths",
   paths_copied: (n) => (n === 1 ? "The path is copied." : `${number(n)} paths are copied.`),
+  files_missing: (n) => (n === 1 ? "The file of 1 picture is not found." : `The files of ${number(n)} pictures are not found.`),
   clipboard_refused: "The browser refuses to copy the paths.",
   zip_limit: (n) => `A zip can have ${number(n)} pictures. Select fewer.`,
   zip_started: (n) => `The download of ${picturesCount(n)} begins.`,
