@@ -120,6 +120,11 @@ def test_map_takes_filters(run: RunCommand, page: Path, photos: Path, tmp_path: 
     assert "skipped 1 picture that cannot be read\n" in run("map", "--html", few).stderr
     result = run("map", "--html", few, "--after", "2030")
     assert result.exit_code == 2 and "no picture for the map" in str(result.exception)
+    for file in list(photos.rglob("*.*")):
+        file.unlink()
+    assert run("prune", "--missing").exit_code == 0
+    result = run("map", "--html", few)
+    assert "there are no pictures for a map; run `searchapp index FOLDER`" in str(result.exception)
     result = run("map", "--html", tmp_path / "none" / "x.html")
     assert result.exit_code == 1 and "cannot be written" in str(result.exception)
 

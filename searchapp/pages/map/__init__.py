@@ -55,10 +55,11 @@ def arrange_map(
     """
     collection, ids = library.reader.find_matching(options)
     if not len(ids):
+        if not options.has_conditions:
+            raise QueryError("there are no pictures for a map; run `searchapp index FOLDER` first")
         raise QueryError(
             "; ".join(library.reader.list_warnings(options.base_filter))
-            or "no picture for the map matches the filter. Use another filter, or run "
-            "`searchapp index` first."
+            or "no picture for the map matches the filter; use another filter"
         )
     yield WorkStep(f"choosing pictures for the map from {len(ids):,}")
     reader = library.reader
