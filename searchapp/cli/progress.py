@@ -131,7 +131,8 @@ def format_summary(summary: RunSummary) -> str:
             (summary.described, "with new metadata"),
             (summary.recognized, "searched for text"),
             (summary.kept, "gone but kept"),
-            (summary.failed, "skipped (see `searchapp failures`)"),
+            (summary.failed - summary.unlisted, "skipped (see `searchapp failures`)"),
+            (summary.unlisted, "skipped (named above)"),
         )
         if count
     ]

@@ -91,6 +91,7 @@ class IndexRun:
             removed=len(forgotten),
             kept=sum(each.vanished_files for each in kept),
             failed=len(unreadable),
+            unlisted=len(unreadable),
             left_out=tuple(self._link_targets),
         )
 
@@ -133,6 +134,7 @@ class IndexRun:
             removed=len(forgotten) - moved,
             kept=sum(each.vanished_files for each in kept),
             failed=self.writer.failed_count,
+            unlisted=len(unreadable),
             described=self.refreshed_count,
             left_out=tuple(self._link_targets),
             seconds=round(time.monotonic() - started, 3),

@@ -85,6 +85,7 @@ class RunSummary:
     # Seconds per stage, summed over all threads and processes. Stages: read, decode, prepare, wait
     # (engines wait for input), start and embed (engines), write.
     stages: Mapping[str, float] = field(default_factory=dict)
+    unlisted: int = 0  # of the failed: folders, and files of no picture; `failures` lacks them
 
     @property
     def has_changes(self) -> bool:

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -37,16 +38,35 @@ def test_index_prints_a_summary_on_stderr(indexed: Result) -> None:
 
 
 def test_index_prints_one_json_object(run: RunCommand, photos: Path, model: Path) -> None:
-    """The keys of the JSON object do not change."""
+    """The keys of the JSON object do not change; new ones come last."""
     (photos / "bad.jpg").touch()
     result = run("index", photos, "--model", model, "--json")
     summary = json.loads(result.stdout)
     assert list(summary) == [
         "added", "unchanged", "moved", "removed", "kept", "failed", "described", "recognized",
-        "left_out", "seconds", "images_per_second", "stages",
+        "left_out", "seconds", "images_per_second", "stages", "unlisted",
     ]  # fmt: skip
     assert [summary[key] for key in ("added", "unchanged", "failed")] == [3, 0, 1]
     assert f"skipped {photos}/bad.jpg: the file is empty" in result.stderr
+
+
+def test_the_summary_names_failures_only_for_what_it_lists(
+    run: RunCommand, photos: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`failures` lists files. A folder that cannot be read is named by the run."""
+    (photos / "bad.jpg").touch()
+    scandir = os.scandir
+
+    def refuse(folder: str) -> object:
+        if str(folder).endswith("below"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = run("index", photos, "--model", model)
+    assert f"skipped {photos}/below: " in result.stderr
+    assert "1 skipped (see `searchapp failures`), 1 skipped (named above); " in result.stderr
+    assert len(run("failures", "--paths").stdout.splitlines()) == 1
 
 
 def test_index_says_once_that_no_gpu_decodes(run: RunCommand, photos: Path, model: Path) -> None:

@@ -272,7 +272,7 @@ def test_an_unreadable_folder_loses_nothing(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, failed=1)
+    assert index_folder(opened, photos, model) == RunSummary(unchanged=2, failed=1, unlisted=1)
     assert search_file_names(opened, "blue") == ["blue.jpg"]
 
 
