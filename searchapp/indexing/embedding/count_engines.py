@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 # MiB that an engine needs in addition to its weights: CUDA context, cache, and the activations of a
 # batch. Those of a two-tower model grow with the patches of a picture, so with its pixels.
-TWO_TOWER_MIB, TWO_TOWER_BATCH_MIB, TWO_TOWER_SIDE = 1200, 1600, 224
+TWO_TOWER_MIB, TWO_TOWER_BATCH_MIB, TWO_TOWER_PIXELS = 1200, 1600, 224**2
 LANGUAGE_MODEL_MIB = 12000
 GPU_MEMORY_SHARE = 0.9  # of a GPU's free memory, available to all engines together
 MAX_LANGUAGE_ENGINES = 8  # on one GPU: each engine starts slowly, and holds all weights
@@ -141,8 +141,8 @@ def count_engines_on_gpu(spec: ModelSpec, gpu: machine.Gpu, cores: int) -> int:
     if spec.pooling:
         more_mib = LANGUAGE_MODEL_MIB
     else:
-        pixels = (spec.image.side / TWO_TOWER_SIDE) ** 2
-        more_mib = TWO_TOWER_MIB + int(TWO_TOWER_BATCH_MIB * pixels)
+        pixels = max(spec.image.side**2, spec.image.max_pixels)
+        more_mib = TWO_TOWER_MIB + TWO_TOWER_BATCH_MIB * pixels // TWO_TOWER_PIXELS
     fitting = int(GPU_MEMORY_SHARE * gpu.free_mib) // (spec.weights_mib + more_mib)
     return max(1, min(fitting, cores, MAX_LANGUAGE_ENGINES if spec.pooling else cores))
 

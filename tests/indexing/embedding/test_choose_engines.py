@@ -19,6 +19,7 @@ from searchapp.indexing.embedding.count_engines import FILES_PER_ENGINE, plan_pr
 from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.models import ModelSpec, hub, resolve_model
+from searchapp.pictures.model_size import ImageInput
 
 MANY = 100 * FILES_PER_ENGINE
 TWO_TOWERS, LANGUAGE = resolve_model("clip-vit-b-32"), resolve_model("vlm2vec")
@@ -126,6 +127,9 @@ def test_larger_pictures_need_more_memory_of_the_gpu() -> None:
         for name in ("clip-vit-b-32", "clip-vit-l-14", "siglip2-so400m")
     ]
     assert counts == [6, 4, 2]
+    image = ImageInput("bound", max_pixels=448**2)  # in a model file of a user
+    bound = replace(TWO_TOWERS, image=image)
+    assert count_engines.count_engines_on_gpu(bound, card, 16) == 2
 
 
 @pytest.mark.parametrize(
