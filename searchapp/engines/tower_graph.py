@@ -24,7 +24,7 @@ class TowerGraph:
         """
         import torch
 
-        self._run, self._channels = run, channels
+        self._channels = channels
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.inference_mode(), torch.cuda.stream(stream):

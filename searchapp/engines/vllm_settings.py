@@ -29,8 +29,8 @@ QUIET_ENVIRONMENT = {
 CUDA_BLOCKING_SYNC = 4  # CU_CTX_SCHED_BLOCKING_SYNC of CUDA's driver API
 # Inputs that the model runs on at once: more need more memory, and are hardly faster.
 MAX_CONCURRENT_INPUTS = 128
-# vLLM reduces the weights when it loads them, with a scale for each output channel, and the inputs
-# of each layer with a scale for each token. https://docs.vllm.ai/en/stable/features/quantization/
+# vLLM rounds the weights when it loads them, with a scale for each output channel. It rounds the
+# inputs of each layer with a scale for each token. https://docs.vllm.ai/en/stable/features/quantization/
 QUANTIZATION_BY_PRECISION = {"fp8": "fp8_per_channel"}
 SMALL_CACHE_MIB, LARGE_CACHE_MIB, BULK_CACHE_MIB = 256, 2048, 6144
 CPU_CACHE_MIB = 1024  # of a language model

@@ -241,7 +241,9 @@ def _get_search_spec(collection: Collection, options: ModelOptions) -> ModelSpec
     """
     spec = _get_collection_spec(collection, options)
     if spec.precision is not None and not models.computes_fp8():
-        logger.info("Not embedding queries with --precision %s: no GPU for it", spec.precision)
+        logger.info(
+            "Embedding queries in the usual precision: no GPU here computes %s", spec.precision
+        )
         spec = replace(spec, precision=None)
     return spec
 

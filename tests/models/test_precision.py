@@ -108,5 +108,7 @@ def test_a_collection_of_fp8_can_be_searched_anywhere(
         caplog.at_level(logging.INFO, "searchapp"),
     ):
         assert library.search(Query("red"))
-        assert "Not embedding queries with --precision fp8: no GPU for it" in caplog.messages
+        assert (
+            "Embedding queries in the usual precision: no GPU here computes fp8" in caplog.messages
+        )
         assert fake_engines.started_engines[-1].spec.precision is None
