@@ -128,6 +128,7 @@ def test_batches_of_several_workers_come_together(job: EmbeddingJob, many: list[
         assert [len(each.batches) for each in sent] == lengths == [3] * len(sent)
     assert max(batch_counts) > 1, batch_counts
     found += run
+    pool.close()
     assert Counter(o.task for part in found for o in part) == Counter(many)
 
 
