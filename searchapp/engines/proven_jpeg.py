@@ -90,7 +90,7 @@ class ProvenDecoder:
         made: list[Pixels | None] = [None] * len(jobs)
         with self._use_stream():
             proven = [number for number, job in enumerate(jobs) if self._is_proven(job)]
-            for numbers in _group_by_geometry(proven, jobs):
+            for numbers in _group_by_work(proven, jobs):
                 pictures = self._decode_checked([jobs[number] for number in numbers])
                 for number, picture in zip(numbers, pictures, strict=True):
                     made[number] = picture
@@ -147,23 +147,28 @@ class ProvenDecoder:
                 self._geometry = None  # The truncated copies showed the end of the picture.
 
     def _decode_checked(self, jobs: Sequence[JpegJob]) -> list[Pixels | None]:
-        """Decode JPEGs of one geometry; return None for each one that may show a leftover."""
+        """Decode JPEGs of one geometry and factor; return None where a leftover may be shown.
+
+        Few calls of torch for all pictures: after each one, this thread waits for Python's lock.
+        """
+        import torch
+
         with self._lock:
             if _get_geometry(jobs[0]) != self._geometry or len(jobs) > self._buffer_count:
                 self._fill_buffers(jobs)
             geometry, self._geometry = self._geometry, None  # unknown if the decoder fails
-            decoded = self._decode_files(jobs)
+            decoded = torch.stack(list(self._decode_files(jobs)))
             # Pictures of a batch may have used the same buffer, in any order.
             ends = self._remember_ends(decoded, jobs)
             are_own = [self._pictures_by_end[end] is not None for end in ends]
             if len(self._pictures_by_end) <= MAX_ENDS:
                 self._geometry = geometry
-        pictures = reduce_pictures(decoded, jobs)
+        pictures = reduce_pictures(decoded, jobs[0].shape)
         return [
             picture if is_own else None for picture, is_own in zip(pictures, are_own, strict=True)
         ]
 
-    def _remember_ends(self, decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[bytes]:
+    def _remember_ends(self, decoded: Any, jobs: Sequence[JpegJob]) -> list[bytes]:
         """Return the last block of each picture. Copies of a file may end in the same block."""
         ends = _read_ends(decoded, jobs[0].shape)
         for end, job in zip(ends, jobs, strict=True):
@@ -174,9 +179,11 @@ class ProvenDecoder:
 
     def _fill_buffers(self, jobs: Sequence[JpegJob]) -> None:
         """Decode as many blank pictures as there are jobs, all of the same geometry."""
+        import torch
+
         blanks = [_make_blank(_get_geometry(jobs[0]))] * len(jobs)
         self._geometry, self._pictures_by_end = None, {}
-        self._remember_ends(self._decode_files(blanks), blanks)
+        self._remember_ends(torch.stack(list(self._decode_files(blanks))), blanks)
         self._geometry, self._buffer_count = _get_geometry(jobs[0]), len(jobs)
 
 
@@ -192,27 +199,26 @@ def _get_geometry(job: JpegJob) -> Geometry:
     return job.shape.width, job.shape.height, job.shape.sampling
 
 
-def _group_by_geometry(numbers: Sequence[int], jobs: Sequence[JpegJob]) -> Iterator[list[int]]:
-    """Yield the numbers of the jobs of each geometry."""
+def _group_by_work(numbers: Sequence[int], jobs: Sequence[JpegJob]) -> Iterator[list[int]]:
+    """Yield the numbers of the jobs of each geometry and factor."""
 
-    def get_key(number: int) -> Geometry:
-        return _get_geometry(jobs[number])
+    def get_key(number: int) -> tuple[Geometry, int]:
+        return _get_geometry(jobs[number]), jobs[number].shape.factor
 
     for _, group in groupby(sorted(numbers, key=get_key), get_key):
         yield list(group)
 
 
-def _read_ends(decoded: Sequence[Any], shape: JpegShape) -> list[bytes]:
+def _read_ends(decoded: Any, shape: JpegShape) -> list[bytes]:
     """Return the last pixels of each picture, without those that belong to the block before.
 
-    Blocks are encoded one after the other, so the last one is missing if anything is.
+    Blocks are encoded one after the other, so the last one is missing if anything is. decoded:
+    uint8, [n, 3, height, width].
     """
-    import torch
-
     across, down = divmod(shape.sampling[0], 16)  # of blocks of 8 x 8 pixels
     width = min(END_SIDE, (shape.width - 1) % (8 * across) + 1)
     height = min(END_SIDE, (shape.height - 1) % (8 * down) + 1)
-    ends = torch.stack([each[:, -height:, -width:] for each in decoded]).cpu().numpy()
+    ends = decoded[:, :, -height:, -width:].cpu().numpy()
     return [end.tobytes() for end in ends]
 
 

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from searchapp.engines.batched_jpeg import Pixels
-from searchapp.pictures.jpeg_decoder import JpegJob
+from searchapp.pictures.jpeg_decoder import JpegShape
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of JPEG (JFIF): ITU-R BT.601
 
 
-def reduce_pictures(decoded: Sequence[Any], jobs: Sequence[JpegJob]) -> list[Pixels]:
+def reduce_pictures(decoded: Any, shape: JpegShape) -> list[Pixels]:
     """Return decoded pictures with each side divided by a factor, in memory of the CPU.
 
     Each pixel is the mean of a square. libjpeg, as Pillow's draft() calls it, returns the same
-    within a few levels of 255. decoded: uint8 tensors [3, height, width].
+    within a few levels of 255. decoded: uint8, [n, 3, height, width]; all have the same shape.
     """
     import torch
 
-    pictures = dict[int, Pixels]()
-    for (factor, is_422, _), numbers in _group_by_work(decoded, jobs):
-        # Few calls for many pictures: after each one, this thread waits for Python's lock.
-        means = _reduce(torch.stack([decoded[number] for number in numbers]), factor, is_422)
-        values = means.round_().clamp_(0, 255).to(torch.uint8)
-        # The GPU puts the channels of a pixel side by side, as Pillow needs them.
-        pictures.update(zip(numbers, values.contiguous().cpu().numpy(), strict=True))
-    return [pictures[number] for number in range(len(jobs))]
-
-
-def _group_by_work(
-    decoded: Sequence[Any], jobs: Sequence[JpegJob]
-) -> Iterable[tuple[tuple[int, bool, tuple[int, ...]], list[int]]]:
-    """Return the numbers of the pictures with the same factor, chroma and size."""
-    groups = defaultdict[tuple[int, bool, tuple[int, ...]], list[int]](list)
-    for number, (pixels, job) in enumerate(zip(decoded, jobs, strict=True)):
-        groups[job.shape.factor, job.shape.is_422, tuple(pixels.shape)].append(number)
-    return groups.items()
+    means = _reduce(decoded, shape.factor, shape.is_422)
+    values = means.round_().clamp_(0, 255).to(torch.uint8)
+    # The GPU puts the channels of a pixel side by side, as Pillow needs them.
+    return list(values.contiguous().cpu().numpy())
 
 
 def _reduce(pixels: Any, factor: int, is_422: bool) -> Any:

@@ -11,7 +11,7 @@ from support.fake_gpu import FakeGpu, make_picture_job
 
 from searchapp.engines import proven_jpeg
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 
 def test_a_truncated_jpeg_with_an_end_marker_is_given_back() -> None:
@@ -35,7 +35,8 @@ def test_a_missing_corner_is_noticed(subsampling: int, side: int) -> None:
     width, height = (8 if subsampling == 0 else 16), (16 if subsampling == 2 else 8)
     top, left = (side - 1) // height * height, (side - 1) // width * width
     truncated[:, top:, left:] = before[:, top:, left:]
-    ends = proven_jpeg._read_ends([before, complete, truncated], jobs[0].shape)
+    decoded = torch.stack([before, complete, truncated])
+    ends = proven_jpeg._read_ends(decoded, jobs[0].shape)
     assert ends[2] == ends[0] != ends[1]
 
 

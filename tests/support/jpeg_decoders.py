@@ -27,12 +27,12 @@ def decode_with_torch(jobs: Sequence[JpegJob]) -> list[Pixels]:
     """Decode JPEGs at full size, and reduce them with torch on the CPU."""
     import torch
 
-    decoded = []
+    made = []
     for job in jobs:
         with Image.open(io.BytesIO(job.data)) as image:
             values = np.array(image.convert("RGB"))
-        decoded.append(torch.from_numpy(values).permute(2, 0, 1))
-    return reduce_pictures(decoded, jobs)
+        made += reduce_pictures(torch.from_numpy(values).permute(2, 0, 1)[None], job.shape)
+    return made
 
 
 class RecordingDecoder:
