@@ -6,6 +6,8 @@
         cut JPEGs of many shapes, and report which cuts the decoder notices
     python tests/bench/gpu_decode.py decoders OUT.json
         measure the decoders alone, in one process: pictures/s by size
+    python tests/bench/gpu_decode.py processes OUT.json [--mps]
+        measure the GPU's decoder in several processes at once, as engines use it: pictures/s
     python tests/bench/gpu_decode.py rates OUT.json --size 4000x3000 --pictures 8000
             --engines 8 --decode cpu,auto,gpu
         write a full-size CLIP with random weights, and run `searchapp bench index`
@@ -29,7 +31,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from support.icc_profiles import ADOBE_RGB, DISPLAY_P3, PRO_PHOTO, make_rgb_prof
 from searchapp.bench.synthetic_photos import draw_photo  # noqa: E402
 from searchapp.engines import EngineInput, Refusal, start_engine  # noqa: E402
 from searchapp.engines.gpu_jpeg import start_jpeg_decoder  # noqa: E402
+from searchapp.engines.mps import MpsDaemon  # noqa: E402
 from searchapp.engines.proven_jpeg import COMPARED_FACTOR  # noqa: E402
 from searchapp.errors import PictureError  # noqa: E402
 from searchapp.models import ModelSpec, resolve_model  # noqa: E402
@@ -59,6 +62,7 @@ PRIMARIES = {"p3": DISPLAY_P3, "adobe": ADOBE_RGB, "prophoto": PRO_PHOTO}
 # The GPU must not decode these, except the last two.
 OTHER_KINDS = ("gray", "progressive", "cmyk", "truncated", "no end", "rgb", "cut and ended",
                "damaged")  # fmt: skip
+DECODING_S = 3.0  # of each row of `processes`
 GUARD_SHARES = (0.05, 0.4, 0.8, 0.97, 0.995, 0.9995)  # of the entropy-coded data that is kept
 
 
@@ -313,6 +317,53 @@ def measure_decoders(output: Path) -> dict[str, Any]:
     return {"rows": rows}
 
 
+def measure_processes(output: Path, mps: MpsDaemon | None) -> dict[str, Any]:
+    """Measure how many pictures of 12 megapixels several processes decode and reduce together."""
+    environment = {**os.environ, **(mps.environment if mps else {})}
+    rows = []
+    for batch, count in itertools.product((7, 28), (1, 4, 8)):
+        command = [sys.executable, __file__, "one-process", "-", "--pictures", str(batch)]
+        processes = [
+            subprocess.Popen(command, env=environment, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+            for _ in range(count)
+        ]  # fmt: skip
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()  # It is ready.
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("begin\n")
+            process.stdin.flush()
+        answers = [process.communicate()[0] for process in processes]
+        rate = sum(map(float, answers)) / DECODING_S
+        rows.append({"processes": count, "batch": batch, "images_per_s": round(rate)})
+        print(rows[-1], flush=True)
+        write_json(output, rows)
+    return {"rows": rows}
+
+
+def decode_in_this_process(batch: int) -> None:
+    """Decode for DECODING_S from the moment when stdin has a line; print the number of pictures."""
+    from searchapp.engines import gpu_jpeg
+    from searchapp.engines.vllm_settings import enable_blocking_cuda_sync
+
+    enable_blocking_cuda_sync()
+    decoder = gpu_jpeg._start_nvjpeg()
+    whole = [make_job(draw_photo(seed, 4000, 3000)) for seed in range(8)]
+    jobs = [replace(job, shape=replace(job.shape, factor=8)) for job in whole]
+    for _ in range(3):  # The shape must be proven.
+        decoder.decode_batch(jobs)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    count, ended_at = 0, time.monotonic() + DECODING_S
+    while time.monotonic() < ended_at:
+        made = decoder.decode_batch([jobs[(count + number) % len(jobs)] for number in range(batch)])
+        assert all(pixels is not None for pixels in made)
+        count += batch
+    print(count)
+
+
 def measure_guard(output: Path) -> dict[str, Any]:
     """Cut JPEGs of many shapes at many places, and report which cuts the decoder notices.
 
@@ -393,15 +444,27 @@ def write_json(output: Path, report: Any) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("prove", "guard", "decoders", "rates"))
+    parser.add_argument("what", choices=(
+        "prove", "guard", "decoders", "processes", "one-process", "rates",
+    ))  # fmt: skip
     parser.add_argument("output", type=Path)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--model", default="starter")
+    parser.add_argument("--mps", action="store_true", help="let the processes share the GPU")
     known, others = parser.parse_known_args()
     if known.what == "rates":
         measure_rates(known.output, ["--pictures", str(known.pictures), *others])
     elif known.what == "guard":
         measure_guard(known.output)
+    elif known.what == "one-process":
+        decode_in_this_process(known.pictures)
+    elif known.what == "processes":
+        mps = MpsDaemon.start() if known.mps else None
+        try:
+            measure_processes(known.output, mps)
+        finally:
+            if mps is not None:
+                mps.close()
     elif known.what == "decoders":
         measure_decoders(known.output)
     else:
