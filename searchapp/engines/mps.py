@@ -1,7 +1,7 @@
 """Let several processes use a GPU at the same time, with NVIDIA MPS.
 
-Without MPS, a GPU runs one process after the other, in time slices. With MPS, one process after the
-other decodes JPEGs on the GPU (nvJPEG), which is slower. So MPS is for other runs.
+Without MPS, a GPU runs one process after the other, in time slices. With MPS, a process needs more
+than twice the time to decode a batch of JPEGs on the GPU (nvJPEG). So MPS is for other runs.
 https://docs.nvidia.com/deploy/mps/index.html
 """
 

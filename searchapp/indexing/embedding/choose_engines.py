@@ -185,7 +185,9 @@ def plan_replicas(
     replicas: engines on each GPU, or on the CPU; None: choose it. arguments: passed to every
     engine.
     """
+    from searchapp.engines.gpu_jpeg import may_decode_jpegs
     from searchapp.indexing.embedding.count_engines import (
+        count_gpus,
         count_threads_per_engine,
         plan_processes,
         plan_scaling,
@@ -195,8 +197,15 @@ def plan_replicas(
     environments = plan_processes(job.spec, file_count, replicas)
     if not environments:
         return None
-    scaler = plan_scaling(environments, file_count) if replicas is None else None
-    threads = count_threads_per_engine(scaler.count if scaler else len(environments))
+    decodes_on_gpu = count_gpus(environments) > 0 and may_decode_jpegs(job.spec, job.decode)
+    scaler = (
+        plan_scaling(environments, file_count, decodes_on_gpu=decodes_on_gpu)
+        if replicas is None
+        else None
+    )
+    threads = count_threads_per_engine(
+        scaler.count if scaler else len(environments), decodes_on_gpu=decodes_on_gpu
+    )
     return ReplicaPool(
         replace(job, threads=threads, arguments={"bulk": True, **(arguments or {})}),
         environments,

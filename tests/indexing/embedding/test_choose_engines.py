@@ -20,6 +20,7 @@ from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.worker import EmbeddingJob
 from searchapp.models import ModelSpec, hub, resolve_model
 from searchapp.pictures.model_size import ImageInput
+from searchapp.types import DecodeDevice
 
 MANY = 100 * FILES_PER_ENGINE
 TWO_TOWERS, LANGUAGE = resolve_model("clip-vit-b-32"), resolve_model("vlm2vec")
@@ -101,18 +102,19 @@ def test_untrusted_code_starts_nothing(
             choice.start_many(foreign, MANY, None)
 
 
-@pytest.mark.parametrize(("model", "cores", "first"), [
-    ("clip-vit-l-14", 16, 4), ("clip-vit-l-14", 2, 1), ("qwen3-vl-embedding-2b", 16, 4),
-    ("qwen3-vl-embedding-2b", 6, 1),
+@pytest.mark.parametrize(("model", "cores", "decodes_on_gpu", "first"), [
+    ("clip-vit-l-14", 16, False, 4), ("clip-vit-l-14", 16, True, 8), ("clip-vit-l-14", 2, False, 1),
+    ("clip-vit-l-14", 2, True, 1), ("qwen3-vl-embedding-2b", 16, False, 4),
+    ("qwen3-vl-embedding-2b", 6, False, 1),
 ])  # fmt: skip
 def test_a_run_starts_with_fewer_engines_than_fit(
-    monkeypatch: pytest.MonkeyPatch, model: str, cores: int, first: int
+    monkeypatch: pytest.MonkeyPatch, model: str, cores: int, decodes_on_gpu: bool, first: int
 ) -> None:
     """A few engines often keep a GPU busy; the scaler may add more."""
     monkeypatch.setattr(machine, "list_cores", lambda: list(range(cores)))
     monkeypatch.setattr(machine, "list_gpus", lambda: [Gpu("0", 140_000)])
     environments = plan_processes(resolve_model(model), MANY)
-    scaler = count_engines.plan_scaling(environments, MANY)
+    scaler = count_engines.plan_scaling(environments, MANY, decodes_on_gpu=decodes_on_gpu)
     if scaler is None:
         assert len(environments) == first == 1
     else:
@@ -141,6 +143,22 @@ def test_reader_threads_are_not_fewer_than_the_cores(
 ) -> None:
     monkeypatch.setattr(machine, "list_cores", lambda: list(range(cores)))
     assert count_engines.count_threads_per_engine(engine_count) == threads
+
+
+@pytest.mark.parametrize(("model", "decode", "gpus", "threads"), [
+    ("clip-vit-l-14", "auto", 1, 3), ("clip-vit-l-14", "cpu", 1, 2), ("vlm2vec", "auto", 1, 2),
+    ("vlm2vec", "gpu", 1, 3), ("starter", "auto", 0, 2),
+])  # fmt: skip
+def test_engines_whose_gpu_decodes_have_one_more_thread(
+    monkeypatch: pytest.MonkeyPatch, model: str, decode: DecodeDevice, gpus: int, threads: int
+) -> None:
+    monkeypatch.setattr(machine, "list_cores", lambda: list(range(16)))
+    monkeypatch.setattr(machine, "list_gpus", lambda: [Gpu("0", 140_000)] * gpus)
+    monkeypatch.setattr(machine, "read_free_memory_mib", lambda: 100_000)
+    job = EmbeddingJob(resolve_model(model), decode=decode)
+    pool = choose_engines.plan_replicas(job, MANY, 8)
+    assert pool is not None
+    assert (len(pool._environments), pool._job.threads) == (8, threads)
 
 
 def test_a_cluster_is_used_for_few_files_too(job: EmbeddingJob) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from searchapp.engines.gpu_jpeg import may_decode_jpegs
 from searchapp.errors import EngineError
 from searchapp.indexing.embedding.cluster.actor import (
     NodeInfo,
     get_searchapp_version,
     inspect_node,
 )
-from searchapp.indexing.embedding.count_engines import ALLOCATOR, MAX_THREADS, count_first_engines
+from searchapp.indexing.embedding.count_engines import (
+    ALLOCATOR,
+    MAX_THREADS,
+    count_first_engines,
+    count_threads,
+)
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
 logger = logging.getLogger(__name__)
@@ -52,9 +58,9 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
         gpus = sum(int(node["GPU"]) for node in gpu_nodes)
         cores_per_gpu = min(node.get("CPU", 1) / node["GPU"] for node in gpu_nodes)
         node_info = _inspect_free_node(job, num_gpus=1, cores=max(1, int(cores_per_gpu) - 1))
-        engines_per_gpu = engines_per_device or max(
-            1, min(node_info.engines_per_gpu, count_first_engines(int(cores_per_gpu)))
-        )
+        decodes_on_gpu = may_decode_jpegs(job.spec, job.decode)
+        first = count_first_engines(int(cores_per_gpu), decodes_on_gpu=decodes_on_gpu)
+        engines_per_gpu = engines_per_device or max(1, min(node_info.engines_per_gpu, first))
         logger.info(
             "The Ray cluster has %d GPUs: %d engines run on each GPU", gpus, engines_per_gpu
         )
@@ -63,7 +69,7 @@ def measure_capacity(job: EmbeddingJob, engines_per_device: int | None) -> Clust
             # Ray only counts CPUs, and reserves none, so that half of them is enough here.
             cpus=min(1.0, cores_per_gpu / (2 * engines_per_gpu)),
             gpus=1 / engines_per_gpu,
-            threads=max(1, min(MAX_THREADS, int(cores_per_gpu / engines_per_gpu))),
+            threads=count_threads(cores_per_gpu / engines_per_gpu, decodes_on_gpu),
         )
     cpus_by_node = [node["CPU"] for node in nodes if node.get("CPU")]
     if not cpus_by_node:
