@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index, packed_lists, rotation
 from searchapp.vectors.faiss_files.checksums import ChecksumWriter
+from searchapp.vectors.faiss_files.scan_steps import ScanLists
 from searchapp.vectors.faiss_files.threads import limit_threads
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
@@ -186,71 +187,99 @@ class FaissIndex:
         return int(self._ivf.nlist) if self._ivf is not None else 0
 
     def search_each(
-        self,
-        queries: Vectors,
-        count: int,
-        selector: Any,
-        probes: int,
-        mask: ListMask | None = None,
+        self, queries: Vectors, count: int, selector: Any, probes: int
     ) -> list[tuple[Ids, Vectors]]:
         """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
-        ids, cosines = self.search_many(queries, count, probes, selector, mask)
+        ids, cosines = self.search_many(queries, count, probes, selector)
         if (ids >= 0).all():
             return list(zip(ids, cosines, strict=True))
         return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
 
     def search_many(
-        self,
-        queries: Vectors,
-        count: int,
-        probes: int,
-        selector: Any = None,
-        mask: ListMask | None = None,
+        self, queries: Vectors, count: int, probes: int, selector: Any = None
     ) -> tuple[Ids, Vectors]:
         """Return the ids nearest to each query and approximate cosines, both [n, count].
 
-        Scans the nearest `probes` inverted lists. mask: scan only lists of this mask. FAISS marks
-        missing results with the id -1.
+        Scans the nearest `probes` inverted lists. FAISS marks missing results with the id -1.
         """
-        if not len(self) or (mask is not None and not mask.any()):
+        if not len(self):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-        if self._rotation_blocks is not None and len(queries) <= rotation.MAX_QUERIES:
-            queries = rotation.rotate(queries, self._rotation_blocks)
-        else:
-            for transform in self._transforms:
-                queries = transform.apply(queries)
-        index = self._index if self._ivf is None else self._ivf
-        list_count = max(1, self.list_count) if mask is None else int(np.count_nonzero(mask))
-        probes = min(probes, list_count)
-        parameters = self._make_parameters(count, selector, probes)
+        queries = self._transform(queries)
+        probes = min(probes, max(1, self.list_count))
         # To find many lists, comparing all centroids is faster than the HNSW graph.
-        is_wide = self._graph is not None and probes * 4 >= self._ivf.nlist
-        if mask is not None or is_wide:
-            distances, lists = self._find_nearest_lists(queries, probes, mask)
-            scores = np.empty((len(queries), count), np.float32)
-            ids = np.empty((len(queries), count), np.int64)
+        if self._graph is not None and probes * 4 >= self._ivf.nlist:
+            distances, lists = self._graph.storage.search(queries, probes)
+            return self._scan_lists(queries, count, selector, distances, lists)
+        parameters = self._make_parameters(count, selector, probes)
+        index = self._index if self._ivf is None else self._ivf
+        with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
+            scores, ids = index.search(queries, count, params=parameters)
+        return ids, self._to_cosines(scores)
+
+    def start_scan(
+        self, query: Vectors, count: int, selector: Any, mask: ListMask | None
+    ) -> tuple[ScanLists, int]:
+        """Return a function that scans inverted lists, nearest first, and the number of lists.
+
+        query: [1, dimensions]. count: the function returns at most so many vectors, with
+        approximate cosines. mask: the lists to scan; None: all.
+        """
+        query = self._transform(query)
+        distances, lists = self._sort_lists(query)
+        if mask is not None:
+            is_chosen = mask[lists]
+            distances, lists = distances[is_chosen], lists[is_chosen]
+
+        def scan(start: int, end: int) -> tuple[Ids, Vectors]:
+            part = slice(start, end)
+            ids, cosines = self._scan_lists(
+                query, count, selector, distances[None, part], lists[None, part]
+            )
+            is_found = ids >= 0
+            return ids[is_found], cosines[is_found]
+
+        return scan, len(lists)
+
+    def _sort_lists(self, query: Vectors) -> tuple[Vectors, Ids]:
+        """Return the distances of all inverted lists and their numbers, nearest first: [lists]."""
+        faiss, count = self._faiss, self._ivf.nlist
+        centroids = self._ivf.quantizer if self._graph is None else self._graph.storage
+        centroids = faiss.downcast_index(centroids)
+        if not isinstance(centroids, faiss.IndexFlatL2):
+            distances, lists = centroids.search(query, count)
+            return distances[0], lists[0]
+        # Half the time of a search in IndexFlatL2, whose heap is slow for so many results.
+        all_distances = np.empty(count, np.float32)
+        faiss.fvec_L2sqr_ny(
+            _get_pointer(all_distances), _get_pointer(query), centroids.get_xb(), centroids.d, count
+        )
+        lists = np.argsort(all_distances)
+        return all_distances[lists], lists
+
+    def _scan_lists(
+        self, queries: Vectors, count: int, selector: Any, distances: Vectors, lists: Ids
+    ) -> tuple[Ids, Vectors]:
+        """Return what search_many does, from the given lists: [n, lists], with their distances."""
+        scores = np.empty((len(queries), count), np.float32)
+        ids = np.full((len(queries), count), -1, np.int64)
+        if lists.size and count:
             self._ivf.search_preassigned_c(
                 len(queries), _get_pointer(queries), count,
-                *map(_get_pointer, (lists, distances, scores, ids)), False, parameters,
+                *map(_get_pointer, (lists, distances, scores, ids)), False,
+                self._make_parameters(count, selector, lists.shape[1]),
             )  # fmt: skip
-        else:
-            with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
-                scores, ids = index.search(queries, count, params=parameters)
-        return ids, scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
+        return ids, self._to_cosines(scores)
 
-    def _find_nearest_lists(
-        self, queries: Vectors, probes: int, mask: ListMask | None
-    ) -> tuple[Vectors, Ids]:
-        """Return the distances and the numbers of the lists nearest to each query, [n, probes]."""
-        centroids = self._ivf.quantizer if self._graph is None else self._graph.storage
-        distances, lists = centroids.search(queries, probes if mask is None else self._ivf.nlist)
-        if mask is not None:
-            is_chosen = mask[lists]  # Every row has the same number of chosen lists.
-            distances, lists = (
-                np.ascontiguousarray(found[is_chosen].reshape(len(queries), -1)[:, :probes])
-                for found in (distances, lists)
-            )
-        return distances, lists
+    def _transform(self, queries: Vectors) -> Vectors:
+        """Return queries as the inverted lists have their vectors."""
+        if self._rotation_blocks is not None and len(queries) <= rotation.MAX_QUERIES:
+            return rotation.rotate(queries, self._rotation_blocks)
+        for transform in self._transforms:
+            queries = transform.apply(queries)
+        return queries
+
+    def _to_cosines(self, scores: Vectors) -> Vectors:
+        return scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
     def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
         faiss = self._faiss

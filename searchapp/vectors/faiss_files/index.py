@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from searchapp.files.atomic import write_atomically
 from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex, ListMask, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.scan_steps import scan_in_steps
 from searchapp.vectors.faiss_files.training import TooFewVectorsError
 from searchapp.vectors.faiss_files.vector_file import VectorFile, get_vector_file
 from searchapp.vectors.packing import Ids, Vectors, unpack_vectors
@@ -22,16 +24,20 @@ from searchapp.vectors.searchable import SearchScope, scope_to_ids
 __all__ = ["RemovalUnsupportedError", "VectorIndex"]
 
 # A selection up to this size is compared without the index. A larger one is, too, if its vectors
-# are mapped and the index would have to scan more.
+# are mapped and that is expected to be faster.
 MAX_EXACT_COMPARISONS = 2000
-# The cost of comparing a mapped vector, as a multiple of scanning a code of the index. Measured
-# with PQ192x4fs and 768 dimensions: 0.62 us and 7.5 ns. But if the file of the vectors is not in
-# memory yet, each comparison reads the disk.
-COMPARISON_COST = 80
+# The cost of comparing a mapped vector, and of a search in steps beside scanning, as multiples of
+# scanning a code of the index. Measured with PQ192x4fs and 768 dimensions: a code takes 7.5 ns. But
+# if the file of the vectors is not in memory yet, each comparison reads the disk.
+COMPARISON_COST, STEPS_COST = 60, 40_000
 # More vectors need more effort for the same recall. Measured with `hard` vectors and PQ192x4fs: a
 # million have a recall of .98, and ten million .959, or .991 with twice the effort.
 MAX_EASY_VECTORS, EFFORT_EXPONENT = 1_000_000, 0.18
-MAX_MASKED_SHARE = 0.5  # If a filter leaves more, hardly any list is empty.
+# A filter that leaves fewer can leave many lists empty. Finding them takes time.
+MAX_MASKED_SHARE = 0.05
+# How many lists a search with a filter is expected to scan, by the share of vectors that the filter
+# leaves: the number of lists without a filter, times this power of the share.
+STEPS_EXPONENT = -0.4
 # From 20 queries on, FAISS multiplies matrices (distance_compute_blas_threshold). Then a query has
 # other scores than alone, in the last bits, so that pages of a result would not fit together.
 QUERIES_PER_SEARCH = 16
@@ -205,19 +211,17 @@ class VectorIndex:
         is_comparable = not self.is_exact and self._fetch is not None
         if allowed_ids is not None and is_comparable and len(allowed_ids) <= MAX_EXACT_COMPARISONS:
             return self._compare_all(queries, count, allowed_ids)
-        mask, probes = self._choose_lists(allowed_ids)
-        scanned_count = len(self._base) * probes / max(1, self._base.list_count)
         if (
             allowed_ids is not None
             and is_comparable
             and self._vectors is not None
-            and COMPARISON_COST * len(allowed_ids) <= scanned_count
+            and COMPARISON_COST * len(allowed_ids) <= self._estimate_cost(len(allowed_ids))
         ):
             return self._compare_all(queries, count, allowed_ids)
         results = []
         for query, (ids, scores) in zip(
             _split_rows(queries),
-            self._search_base(queries, count, allowed_ids, mask, probes),
+            self._search_base(queries, count, allowed_ids),
             strict=True,
         ):
             if len(ids) < count and allowed_ids is not None and self._fetch:
@@ -231,22 +235,21 @@ class VectorIndex:
         size = len(self._base) / MAX_EASY_VECTORS
         return self.search_effort * max(1.0, float(size**EFFORT_EXPONENT))
 
-    def _choose_lists(self, allowed_ids: Ids | None) -> tuple[ListMask | None, int]:
-        """Return the inverted lists that a search may scan (None: all), and how many it scans.
+    @property
+    def _probes(self) -> int:
+        """Return the number of inverted lists that a search without a filter scans."""
+        return max(1, min(round(self._effort * self._base.min_probes), self._base.list_count))
 
-        If a filter leaves few vectors, the nearest of them are spread over more lists; lists that
-        have none of them are left out. Measured with 250,000 and a million vectors and PQ192x4fs:
-        this many lists give a recall of .99 for random filters that leave 0.5 to 20 %, and for
-        filters that leave one side of the space.
+    def _estimate_cost(self, allowed_count: int) -> float:
+        """Return the expected cost of scanning lists in steps; allowed_count: size of the filter.
+
+        The unit is the cost of scanning a code.
         """
-        wanted = self._effort * self._base.min_probes
-        if allowed_ids is None:
-            return None, max(1, min(round(wanted), self._base.list_count))
-        share = max(len(allowed_ids), 1) / len(self)
-        factor = max(1.0, min(0.75 / share, 1.8 * share**-0.32))
-        mask = self._base.find_lists(allowed_ids) if share < MAX_MASKED_SHARE else None
-        list_count = self._base.list_count if mask is None else int(np.count_nonzero(mask))
-        return mask, max(1, min(round(wanted * factor), list_count))
+        if not self._base.list_count:
+            return float(len(self._base))
+        factor = math.pow(allowed_count / max(1, len(self)), STEPS_EXPONENT)
+        share = min(1.0, factor * self._probes / self._base.list_count)
+        return STEPS_COST + share * len(self._base)
 
     def _compare_all(
         self, queries: Vectors, count: int, allowed_ids: Ids
@@ -269,12 +272,7 @@ class VectorIndex:
         return ids, scores
 
     def _search_base(
-        self,
-        queries: Vectors,
-        count: int,
-        allowed_ids: Ids | None,
-        mask: ListMask | None,
-        probes: int,
+        self, queries: Vectors, count: int, allowed_ids: Ids | None
     ) -> Iterator[tuple[Ids, Vectors]]:
         """Yield candidates of each query, from base and added vectors, with exact cosines."""
         selector, selector_data = _make_selector(allowed_ids, self._removed_ids)
@@ -284,27 +282,41 @@ class VectorIndex:
         ranked_count = round(self._effort * (6 * count + 60))
         candidate_count = count if exact else max(count, ranked_count)
         candidate_count = min(candidate_count, len(self._base))
-        list_count = self._base.list_count if mask is None else int(np.count_nonzero(mask))
         added_count = min(count, len(self._added))
         added = [NOTHING] * len(queries)
         if added_count:
             added = self._added.search_each(queries, added_count, selector, 0)
-        based = self._base.search_each(queries, candidate_count, selector, probes, mask)
+        scans_in_steps = allowed_ids is not None and self._base.list_count > 0
+        mask = self._find_lists(allowed_ids) if scans_in_steps else None
+        based = [NOTHING] * len(queries)
+        if not scans_in_steps:
+            based = self._base.search_each(queries, candidate_count, selector, self._probes)
         for query, (ids, scores), (near, cosines) in zip(
             _split_rows(queries), added, based, strict=True
         ):
-            tried = probes
-            while len(near) + len(ids) < count and tried < list_count:
-                tried = min(list_count, 4 * tried)
-                ((near, cosines),) = self._base.search_each(
-                    query, candidate_count, selector, tried, mask
-                )
+            if scans_in_steps or (
+                len(near) + len(ids) < count and self._probes < self._base.list_count
+            ):
+                near, cosines = self._scan_in_steps(query, count, candidate_count, selector, mask)
             if not exact and self._fetch:
                 near, cosines = self._compute_cosines(query, near, count)
             if added_count:
                 near, cosines = np.concatenate([ids, near]), np.concatenate([scores, cosines])
             yield near, cosines
         del selector_data
+
+    def _find_lists(self, allowed_ids: Ids | None) -> ListMask | None:
+        """Return the inverted lists with vectors of a filter; None: scan all."""
+        if allowed_ids is None or len(allowed_ids) > MAX_MASKED_SHARE * len(self):
+            return None
+        return self._base.find_lists(allowed_ids)
+
+    def _scan_in_steps(
+        self, query: Vectors, count: int, keep: int, selector: Any, mask: ListMask | None
+    ) -> tuple[Ids, Vectors]:
+        """Return `keep` candidates of a query with approximate cosines; count: of its hits."""
+        scan, list_count = self._base.start_scan(query, keep, selector, mask)
+        return scan_in_steps(scan, list_count, self._probes, keep=keep, wanted=count)
 
     def _compute_cosines(self, query: Vectors, ids: Ids, count: int) -> tuple[Ids, Vectors]:
         """Return exact cosines, at least of the count nearest ids."""
