@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from searchapp.cli.log_output import print_note, set_bar_console
 from searchapp.cli.shared_options import can_redraw
 from searchapp.files.extras import install_hint
+from searchapp.indexing.recent_rate import RecentRate
 from searchapp.types import (
     TEXT_FAILURE_STAGE,
     ComparisonStarted,
@@ -90,6 +92,11 @@ def format_event(event: object) -> str | None:
                 f"left out {format_count(len(targets), 'linked folder')}: {', '.join(shown)}"
                 f"{f' and {more:,} more' if more else ''}; to index such a folder, name its target"
             )
+        case EngineStarting(model=model, is_restart=True):
+            return (
+                f"all engines ended unexpectedly (-v shows why); starting {Path(model).name} "
+                "again ..."
+            )
         case EngineStarting(model=model):
             return f"starting vLLM with {Path(model).name} ..."
         case DecodingOnCpu(reason=reason):
@@ -149,6 +156,18 @@ def _format_rate(event: Progress) -> str:
     return f"{rate} ({', '.join(nodes[:MAX_NODES_SHOWN])}{rest})"
 
 
+def format_remaining_time(rate: RecentRate, remaining_count: int) -> str:
+    """Return the time until work ends at its recent rate; nothing if this is unknown."""
+    per_second = rate.per_second
+    if not per_second or not remaining_count:
+        return ""
+    seconds = remaining_count / per_second
+    for limit_s, unit_s, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit_s:
+            return f"about {seconds / unit_s:.0f} {unit} left"
+    return f"about {format_count(round(seconds / 86400), 'day')} left"
+
+
 class BarDisplay:
     """Draws events as progress bars on a terminal."""
 
@@ -160,10 +179,11 @@ class BarDisplay:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._rates: defaultdict[str, RecentRate] = defaultdict(RecentRate)  # by label
         self._metadata_task = TaskID(0)
         self._is_started = False
 
@@ -188,6 +208,8 @@ class BarDisplay:
             print_note(line)
         if isinstance(event, MetadataRefreshing):
             self._show_metadata_refresh(event)
+        if isinstance(event, EngineStarting):
+            self._rates[self._label].restart()
         if isinstance(event, Progress):
             rate = _format_rate(event) if event.images_per_second else ""
             self._update_bar(self._label, event.done, event.total, rate)
@@ -212,9 +234,11 @@ class BarDisplay:
 
     def _update_bar(self, task: str, done: int, total: int, rate: str) -> None:
         self._start_bar()
+        self._rates[task].add_sample(done)
+        left = format_remaining_time(self._rates[task], total - done)
         if task not in self._tasks:
-            self._tasks[task] = self._bar.add_task(task, total=total, rate="")
-        self._bar.update(self._tasks[task], completed=done, total=total, rate=rate)
+            self._tasks[task] = self._bar.add_task(task, total=total, rate="", left="")
+        self._bar.update(self._tasks[task], completed=done, total=total, rate=rate, left=left)
 
     def _show_metadata_refresh(self, event: MetadataRefreshing) -> None:
         """Draw a progress bar for a metadata refresh, and remove the bar at the end.
@@ -223,9 +247,12 @@ class BarDisplay:
         """
         if event.done == 0:
             self._start_bar()
-            self._metadata_task = self._bar.add_task("reading", total=event.total, rate="")
+            self._metadata_task = self._bar.add_task("reading", total=event.total, rate="", left="")
+            self._rates["reading"].restart()
         elif event.done < event.total:
-            self._bar.update(self._metadata_task, completed=event.done)
+            self._rates["reading"].add_sample(event.done)
+            left = format_remaining_time(self._rates["reading"], event.total - event.done)
+            self._bar.update(self._metadata_task, completed=event.done, left=left)
         else:
             self._bar.remove_task(self._metadata_task)
             self._stop_bar()
@@ -234,10 +261,11 @@ class BarDisplay:
 class LineDisplay:
     """Prints events as plain lines, for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._last_line_at = -LINE_INTERVAL_S  # The first progress event is printed at once.
         self._last_line_at_by_step: dict[str, float] = {}  # Two steps can run side by side.
-        self._first_progress: tuple[float, int] | None = None  # Its time and files done.
+        self._rate = RecentRate(clock)
         self._last_upload_line_at = 0.0
 
     def __enter__(self) -> Self:
@@ -258,6 +286,8 @@ class LineDisplay:
             line = self._format_step(event.description, event.done, event.total)
         if isinstance(event, TextProgress):
             line = self._format_step(TEXT_LABEL, event.done, event.total)
+        if isinstance(event, EngineStarting):
+            self._rate.restart()
         if isinstance(event, Progress):
             line = self._format_progress(event)
         if isinstance(event, MilvusUploading):
@@ -267,7 +297,7 @@ class LineDisplay:
 
     def _format_step(self, description: str, done: int, total: int) -> str | None:
         """Return a line about a counted step, every few seconds and at its end."""
-        now = time.monotonic()
+        now = self._clock()
         last_line_at = self._last_line_at_by_step.get(description, -LINE_INTERVAL_S)
         if done < total and now - last_line_at < LINE_INTERVAL_S:
             return None
@@ -275,21 +305,18 @@ class LineDisplay:
         return f"{description}: {done:,}/{total:,}"
 
     def _format_progress(self, event: Progress) -> str | None:
-        now = time.monotonic()
-        self._first_progress = self._first_progress or (now, event.done)
+        now = self._clock()
+        self._rate.add_sample(event.done)
         if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
             return None
         self._last_line_at = now
         rate = f", {_format_rate(event)}" if event.images_per_second else ""
+        remaining_time = format_remaining_time(self._rate, event.total - event.done)
         line = f"{event.done:,}/{event.total:,} done{rate}"
-        first_at, first_done = self._first_progress
-        if first_done < event.done < event.total:
-            remaining_s = (event.total - event.done) * (now - first_at) / (event.done - first_done)
-            line += f", about {remaining_s:.0f} s left"
-        return line
+        return f"{line}, {remaining_time}" if remaining_time else line
 
     def _format_upload(self, event: MilvusUploading) -> str | None:
-        now = time.monotonic()
+        now = self._clock()
         if event.done < event.total and now - self._last_upload_line_at < LINE_INTERVAL_S:
             return None
         self._last_upload_line_at = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,6 +18,7 @@ from searchapp.indexing import refresh_metadata
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.name_places import name_places
+from searchapp.indexing.recent_rate import RecentRate
 from searchapp.indexing.save_outcomes import OutcomeWriter
 from searchapp.indexing.scan_folders import make_plan, scan_folders
 from searchapp.indexing.vanished_files import find_vanished_files, list_scopes
@@ -70,6 +71,8 @@ class IndexRun:
     _unreached_count: int = 0  # files in a row that an object store failed to deliver
     _source: EmbeddingSource | None = None
     _link_targets: dict[str, str] = field(default_factory=dict)  # of linked folders, by path
+    _rate: RecentRate = field(default_factory=RecentRate)  # of saved vectors
+    _rate_by_node: dict[str, RecentRate] = field(default_factory=lambda: defaultdict(RecentRate))
 
     def __post_init__(self) -> None:
         """Add related files, such as sidecars, to the paths in `options.only`."""
@@ -143,7 +146,7 @@ class IndexRun:
             described=self.refreshed_count,
             left_out=tuple(self._link_targets),
             seconds=round(time.monotonic() - started, 3),
-            images_per_second=round(self._compute_rate(), 2),
+            images_per_second=round(self._compute_mean_rate(), 2),
             stages=self._collect_stage_seconds(),
         )
         self.catalog.writer.finish_run(run_id, self.summary)
@@ -197,7 +200,7 @@ class IndexRun:
         if self._link_targets:
             yield LinkedFoldersSkipped(self._link_targets)
 
-    def _compute_rate(self) -> float:
+    def _compute_mean_rate(self) -> float:
         """Return the number of saved vectors per second since the first engine was ready."""
         ready_at = self._source.ready_at if self._source else None
         return (
@@ -206,15 +209,24 @@ class IndexRun:
             else 0.0
         )
 
-    def _compute_node_rates(self) -> dict[str, float]:
-        """Return the embedded files per second on each node since the first engine was ready."""
+    def _measure_rate(self) -> float:
+        """Return the number of saved vectors per second at present; at first, the mean."""
+        self._rate.add_sample(self.embedded_count)
+        rate = self._rate.per_second
+        return self._compute_mean_rate() if rate is None else rate
+
+    def _measure_node_rates(self) -> dict[str, float]:
+        """Return the embedded files per second on each node at present; at first, the mean."""
         ready_at = self._source.ready_at if self._source else None
         if self._source is None or ready_at is None:
             return {}
         seconds = time.monotonic() - ready_at
-        return {
-            node: count / seconds for node, count in sorted(self._source.file_count_by_node.items())
-        }
+        rates = {}
+        for node, count in sorted(self._source.file_count_by_node.items()):
+            self._rate_by_node[node].add_sample(count)
+            rate = self._rate_by_node[node].per_second
+            rates[node] = count / seconds if rate is None else rate
+        return rates
 
     def _embed_files(
         self, seen: ScanDiff, plan: ScanPlan, collection: Collection, run_id: int
@@ -230,6 +242,8 @@ class IndexRun:
         try:
             for event in source.run(seen.read_tasks(), size):
                 if isinstance(event, EngineStarting | DecodingOnCpu):
+                    if isinstance(event, EngineStarting):
+                        self._rate.restart()
                     yield event
                     continue
                 batch = event
@@ -239,7 +253,7 @@ class IndexRun:
                     yield FileFailed(failure)
                 done_count += len(event)
                 yield Progress(
-                    done_count, plan.pending_files, self._compute_rate(), self._compute_node_rates()
+                    done_count, plan.pending_files, self._measure_rate(), self._measure_node_rates()
                 )
                 self._check_store_answers(event)
         except BaseException:  # Ctrl-C included: what is embedded must be saved.

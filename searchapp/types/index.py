@@ -126,6 +126,7 @@ class EngineStarting:
     """Event: the engine loads the model, which takes from 1 second to 1 minute."""
 
     model: str
+    is_restart: bool = False  # All engines have ended unexpectedly.
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Progress:
 
     done: int
     total: int
-    images_per_second: float
+    images_per_second: float  # at present
     nodes: Mapping[str, float] = field(default_factory=dict)  # images per second by cluster node
 
 

@@ -99,9 +99,9 @@ class ReplicaPool:
 
         If several workers have completed a batch, their outcomes are yielded together: with many
         engines, this process saves fewer and larger batches, which takes less time.
-        EngineStarting is yielded before the first engine starts. A worker that dies or hangs is
-        replaced, and its files are embedded one by one (see SuspectFiles). Raises EngineError
-        or ModelError if no engine starts.
+        EngineStarting is yielded before the first engine starts, also after all workers have ended.
+        A worker that dies or hangs is replaced, and its files are embedded one by one (see
+        SuspectFiles). Raises EngineError or ModelError if no engine starts.
         """
         self._work_queue = WorkQueue(tasks, size, self.active_count)
         for environment in self._environments[: 0 if self._replicas else self.active_count]:
@@ -232,7 +232,7 @@ class ReplicaPool:
                 replica.is_starting = True
                 if not self._has_announced_start:
                     self._has_announced_start = True
-                    yield EngineStarting(self._job.spec.name)
+                    yield EngineStarting(self._job.spec.name, self.ready_at is not None)
             else:
                 self._handle_failed_start(replica, message)
         except (EOFError, OSError):
@@ -263,6 +263,8 @@ class ReplicaPool:
         replica.wait_for_exit()
         self._stop_worker(replica)
         end = replica.describe_end()
+        if self.ready_at is not None and not any(each.is_ready for each in self._replicas):
+            self._has_announced_start = False
         batches = list(replica.batches.values())
         if not replica.is_ready:
             self._failed_starts += 1

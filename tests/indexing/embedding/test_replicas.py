@@ -256,6 +256,23 @@ def test_a_stopped_worker_is_replaced(job: EmbeddingJob, many: list[FileTask]) -
     print(f"{len(stopped)} workers stopped, {len(found)} files, 0 lost, 0 hung")
 
 
+def test_a_start_after_all_workers_ended_is_announced(
+    job: EmbeddingJob, many: list[FileTask]
+) -> None:
+    """It takes as long as the first one, and says nothing about the rate."""
+    pool, starts, killed = ReplicaPool(job, make_environments(2)), [], set[int]()
+    for event in pool.run(many, 8):
+        if isinstance(event, EngineStarting):
+            starts.append(event.is_restart)
+        elif not killed and all(each.is_ready for each in pool._replicas):
+            killed = {each.process.pid for each in pool._replicas}
+            for replica in pool._replicas:
+                replica.process.kill()
+    pool.close()
+    assert len(killed) == 2
+    assert starts == [False, True]
+
+
 @pytest.mark.parametrize("starts_early", [False, True])
 def test_an_engine_that_never_starts_is_an_error(
     job: EmbeddingJob, many: list[FileTask], starts_early: bool
