@@ -67,11 +67,16 @@ class QueryError(SearchAppError):
 
 
 class PictureError(SearchAppError):
-    """A picture cannot be used. stage: read, fetch, decode or embed, where the error occurred."""
+    """A picture cannot be used.
 
-    def __init__(self, message: str, stage: str = "decode") -> None:
+    stage: read, fetch, decode or embed, where the error occurred. index_remedy: an option of
+    `index` and `watch` that accepts the picture. Other commands do not have it, so that it is not
+    part of the message.
+    """
+
+    def __init__(self, message: str, stage: str = "decode", index_remedy: str = "") -> None:
         super().__init__(message)
-        self.stage = stage
+        self.stage, self.index_remedy = stage, index_remedy
 
 
 KINDS: dict[str, type[SearchAppError]] = {

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 # Each scan of a progressive JPEG passes over all pixels. Programs write about 10 scans.
 MAX_JPEG_SCANS = 100
-LIMIT_REMEDY = "; raise --max-megapixels"  # an option of `index` and `watch` only
 TIFF_TILE_SIDE_TAGS = (0x0142, 0x0143)  # TileWidth, TileLength
 
 
@@ -24,9 +23,16 @@ def check_pixel_count(pixels: int, max_megapixels: float, subject: str = "the pi
     """
     if pixels > megapixels_to_pixels(max_megapixels):
         raise PictureError(
-            f"{subject} has {pixels / 1e6:.0f} megapixels, the limit is {max_megapixels:.0f}"
-            f"{LIMIT_REMEDY}"
+            # Rounded up: more than a limit of 4.1 is at least 4.11.
+            f"{subject} has {_format_number(math.ceil(pixels / 1e4) / 100)} megapixels, the limit "
+            f"is {_format_number(max_megapixels)}",
+            index_remedy="raise --max-megapixels",
         )
+
+
+def _format_number(number: float) -> str:
+    """Return a number with at most two decimals."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")
 
 
 def check_limits(image: Picture, data: bytes, max_megapixels: float) -> None:

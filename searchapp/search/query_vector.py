@@ -13,7 +13,7 @@ from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.errors import PictureError, QueryError
 from searchapp.files import fetch_url
 from searchapp.models import ModelSpec, check_trust, make_query_prompt, make_text_input
-from searchapp.pictures import decode, limits
+from searchapp.pictures import decode
 from searchapp.types import Query
 
 
@@ -37,8 +37,7 @@ def make_engine_input(spec: ModelSpec, query: Query, data: bytes | None = None) 
             return EngineInput(prompt, decode.prepare_region(data, query.region, spec.image))
         return EngineInput(prompt, decode.prepare_picture(data, spec.image).image)
     except PictureError as error:
-        reason = str(error).removesuffix(limits.LIMIT_REMEDY)  # A query has no such option.
-        raise PictureError(f"{query.image}: {reason}. Use another picture", error.stage) from error
+        raise PictureError(f"{query.image}: {error}. Use another picture", error.stage) from error
 
 
 def shorten_query(engine: Engine, query: Query, truncate: bool) -> Query:

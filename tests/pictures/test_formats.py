@@ -37,7 +37,7 @@ def test_jpeg_xl_size_is_read_before_decoding(
     assert jxl.read_size(data) == size
     limit = size[0] * size[1] / 1e6
     assert decode.prepare_picture(data, SQUASHED_INPUT, limit).info.format == "JXL"
-    with pytest.raises(PictureError, match="raise --max-megapixels"):
+    with pytest.raises(PictureError, match="megapixels, the limit is"):
         decode.prepare_picture(data, SQUASHED_INPUT, limit * 0.9)
 
 
@@ -156,7 +156,7 @@ def test_previews_are_rotated_once(is_upright: bool) -> None:
 
 def test_limits_apply_to_raw_files() -> None:
     """A large sensor is refused before it is developed; a truncated file is an error."""
-    with pytest.raises(PictureError, match="megapixels, the limit is 0; raise --max-megapixels"):
+    with pytest.raises(PictureError, match=r"megapixels, the limit is 0\.01$"):
         decode.prepare_picture(make_dng(), SQUASHED_INPUT, 0.01)
     with pytest.raises(PictureError, match="broken or cut off"):
         decode.prepare_picture(make_dng()[:5000], SQUASHED_INPUT)

@@ -39,7 +39,7 @@ DAMAGED_REASONS = "|".join((
 ))  # fmt: skip
 NO_PICTURE_REASON = "^not a picture, or a picture in an unknown format$"
 TOO_LARGE_REASON = (
-    r"^(the|a tile of the) picture has [0-9]+ megapixels, the limit is 16; raise --max-megapixels$"
+    r"^(the|a tile of the) picture has [0-9.]+ megapixels, the limit is 16; raise --max-megapixels$"
 )
 # A box of the file states a false size.
 FALSE_SIZE_REASONS = "Security limit|size signaled|broken or cut off"

@@ -111,7 +111,8 @@ class FileReader:
                     sha256, data, state.mtime_ns, None if is_cpu_only else self.jpegs, reading
                 )
         except PictureError as error:
-            result = Failure(task.path, error.stage, str(error))
+            remedy = f"; {error.index_remedy}" if error.index_remedy else ""
+            result = Failure(task.path, error.stage, f"{error}{remedy}")
         return ReadResult(task, result, state)
 
     def _find_known(self, sha256: str) -> KnownPicture | None:
