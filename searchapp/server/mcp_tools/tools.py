@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp_types import (
     CallToolResult,
     ImageContent,
@@ -24,12 +24,15 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from searchapp import __version__
 from searchapp.errors import SearchAppError
 from searchapp.files.display_path import display_path
-from searchapp.server.mcp_tools.bounded_answers import MAX_LIST_ITEMS, shorten_text
+from searchapp.server.mcp_tools.argument_errors import (
+    explain_invalid_arguments,
+    explain_unknown_arguments,
+)
 from searchapp.server.mcp_tools.library_requests import LibraryRequests, Notify
 from searchapp.server.request_models import FIND_DESCRIPTION, FilterRequest
 from searchapp.types import AUTO_MIN_SCORE, SearchOptions
@@ -73,22 +76,20 @@ class _StrictServer(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool; raise ToolError if it does not have one of the arguments."""
+        """Call a tool; raise ToolError, with a reason, if an argument is unknown or invalid."""
         for tool in await self.list_tools():
             known = tool.input_schema["properties"]
             unknown = [argument for argument in arguments if argument not in known]
             if tool.name == name and unknown:
-                raise ToolError(_explain_unknown_arguments(name, unknown, list(known)))
-        return await super().call_tool(name, arguments, context)
-
-
-def _explain_unknown_arguments(tool: str, unknown: list[str], known: list[str]) -> str:
-    names = ", ".join(map(shorten_text, unknown[:MAX_LIST_ITEMS]))
-    message = f"the tool {tool} has no argument {names}. "
-    message += f"Its arguments are {', '.join(known)}." if known else "It has no arguments."
-    if "filters" in known and not FilterRequest.model_fields.keys().isdisjoint(unknown):
-        message += " Put conditions into filters."
-    return message
+                raise ToolError(explain_unknown_arguments(name, unknown, list(known)))
+        try:
+            return await super().call_tool(name, arguments, context)
+        except UnexpectedToolError:
+            raise
+        except ToolError as error:  # The SDK's message is pydantic's text of several lines.
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(explain_invalid_arguments(name, error.__cause__)) from error
+            raise
 
 
 def make_server(requests: LibraryRequests) -> MCPServer[Any]:

@@ -174,14 +174,7 @@ def test_a_name_that_is_not_utf8_is_shown(call: Call) -> None:
     ("tool", "arguments", "reason"),
     [
         ("image", {"image_id": 999}, "the library has no image 999"),
-        ("image", {"image_id": "/etc/passwd"}, "valid integer"),
-        ("image", {"image_id": 0}, "greater than or equal to 1"),
         ("similar", {"image_id": 999}, "no image 999"),
-        ("search", {"text": ""}, "at least 1 character"),
-        ("search", {"text": "x" * 3000}, "at most 2000 characters"),
-        ("search", {"text": "red", "count": 1000}, "less than or equal to 50"),
-        ("search", {"text": "red", "filters": {"after": "soon"}}, "'soon' is not a date"),
-        ("search", {"text": "red", "filters": {"like_files": ["/etc/passwd"]}}, "like_files"),
         ("search", {"text": "red", "filters": {"collection": "none"}}, "collection"),
         ("facets", {"filters": {"where": "delete from files"}}, "where"),
         ("search", {"text": "red", "folder": ["/photos"]}, "Put conditions into filters."),
@@ -194,6 +187,67 @@ def test_a_bad_argument_is_answered_with_a_reason(
 ) -> None:
     answer = call(tool, **arguments)
     assert isinstance(answer, str) and reason in answer, answer
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("image", {}, "The tool image needs the argument image_id."),
+        (
+            "image", {"image_id": "/etc/passwd"},
+            'The argument image_id must be an integer, not "/etc/passwd".',
+        ),
+        ("image", {"image_id": 0}, "The argument image_id must be at least 1, not 0."),
+        ("similar", {"image_id": 1.5}, "The argument image_id must be an integer, not 1.5."),
+        ("search", {"text": 5}, "The argument text must be a text, not 5."),
+        ("search", {"text": None}, "The argument text must be a text, not null."),
+        (
+            "search", {"text": ""},
+            'The argument text must be a text of 1 or more characters, not "".',
+        ),
+        (
+            "search", {"text": "x" * 3000},
+            f'The argument text must be a text of at most 2000 characters, not "{"x" * 99}….',
+        ),
+        (
+            "search", {"text": "red", "count": 1000},
+            "The argument count must be at most 50, not 1000.",
+        ),
+        (
+            "search", {"text": "red", "sort": "name"},
+            "The argument sort must be 'score' or 'date', not \"name\".",
+        ),
+        (
+            "search", {"text": "red", "only_good_matches": "maybe"},
+            'The argument only_good_matches must be true or false, not "maybe".',
+        ),
+        (
+            "search", {"text": "red", "filters": "x"},
+            'The argument filters must be an object with conditions, or null, not "x".',
+        ),
+        (
+            "search", {"text": "red", "filters": {"folder": ["a", 5], "min_size": "big"}},
+            "The argument filters.folder[1] must be a text, not 5. "
+            'The argument filters.min_size must be a number, not "big".',
+        ),
+        (
+            "search", {"text": "red", "filters": {"after": "soon"}},
+            "The argument filters.after cannot be used: 'soon' is not a date. "
+            "Write 2023, 2023-06 or 2023-06-17.",
+        ),
+        ("facets", {"find": 3}, "The argument find must be a text, not 3."),
+    ],
+)  # fmt: skip
+def test_an_argument_of_a_wrong_type_is_explained(
+    call: Call, tool: str, arguments: dict[str, Any], message: str
+) -> None:
+    """The assistant reads its own value, and what the tool accepts."""
+    assert call(tool, **arguments) == message
+
+
+def test_an_unknown_condition_is_answered_with_the_known_ones(call: Call) -> None:
+    answer = call("search", text="red", filters={"like_files": ["/etc/passwd"]})
+    assert answer.startswith("filters has no condition like_files. Its conditions are folder, ")
 
 
 def test_the_tools_change_nothing(call: Call, folder: Path) -> None:
