@@ -57,7 +57,8 @@ class ReplicaPool:
 
         environments: for each worker, the environment variables that assign a GPU or cores to it.
         A worker that sends nothing for answer_timeout_s, plus timeout_per_file_s for each file of
-        its batch, is killed. scaler: decides how many of these workers run; None: all.
+        its batch, is killed: see compute_answer_timeout. scaler: decides how many of these workers
+        run; None: all.
         """
         self._answer_timeout_s, self._timeout_per_file_s = answer_timeout_s, timeout_per_file_s
         self._job = replace(job, log_level=get_log_level())

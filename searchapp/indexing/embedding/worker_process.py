@@ -19,6 +19,9 @@ from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.worker import EmbeddingJob
 
 START_TIMEOUT_FACTOR = 3.0  # Timeouts are this many times as long while the engine starts.
+# After 3600 s without any progress, cli/watchdog.py ends the command. A worker that hangs with a
+# large batch must be replaced before.
+MAX_ANSWER_TIMEOUT_S = 3000.0
 EXIT_TIMEOUT_S = 10.0  # for a worker whose socket is closed, to end with its own exit code
 
 
@@ -84,9 +87,9 @@ class WorkerProcess:
             self.last_heard_at = now
             return
         pictures = sum(map(count_max_pictures, self.oldest_batch))
-        allowed_s = answer_timeout_s + timeout_per_file_s * pictures
-        if not self.is_ready:
-            allowed_s *= START_TIMEOUT_FACTOR
+        allowed_s = compute_answer_timeout(
+            pictures, answer_timeout_s, timeout_per_file_s, is_ready=self.is_ready
+        )
         if self.silent_s is None and now - self.last_heard_at > allowed_s:
             self.silent_s = now - self.last_heard_at
             self.process.kill()
@@ -132,6 +135,17 @@ class WorkerProcess:
         if self.process.returncode == 0:
             return "too many of its decoders are stuck"
         return describe_exit(self.process.returncode)
+
+
+def compute_answer_timeout(
+    pictures: int, answer_timeout_s: float, timeout_per_file_s: float, *, is_ready: bool
+) -> float:
+    """Return the seconds in which an engine must embed a batch, or else hangs.
+
+    is_ready: whether the engine runs already.
+    """
+    allowed_s = min(MAX_ANSWER_TIMEOUT_S, answer_timeout_s + timeout_per_file_s * pictures)
+    return allowed_s if is_ready else allowed_s * START_TIMEOUT_FACTOR
 
 
 def start_worker(job: EmbeddingJob, environment: Mapping[str, str]) -> WorkerProcess:

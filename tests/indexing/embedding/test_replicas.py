@@ -28,14 +28,15 @@ from support.worker_engines import DEADLY
 
 from searchapp.catalog import FileTask
 from searchapp.catalog.writer import CatalogWriter
+from searchapp.cli import watchdog
 from searchapp.errors import EngineError, LibraryError, ModelError
-from searchapp.indexing.embedding import worker
+from searchapp.indexing.embedding import replicas, worker
 from searchapp.indexing.embedding.outcomes import EmbeddedPicture, Outcome
 from searchapp.indexing.embedding.pipeline import StartEvent
 from searchapp.indexing.embedding.replicas import ReplicaPool
 from searchapp.indexing.embedding.scaling import EngineScaler
 from searchapp.indexing.embedding.worker import EmbeddingJob
-from searchapp.indexing.embedding.worker_process import WorkerProcess
+from searchapp.indexing.embedding.worker_process import WorkerProcess, compute_answer_timeout
 from searchapp.library import Library
 from searchapp.models import resolve_model
 from searchapp.types import (
@@ -254,6 +255,18 @@ def test_a_stopped_worker_is_replaced(job: EmbeddingJob, many: list[FileTask]) -
     failures = [o.task.path for o in found if isinstance(o.result, Failure)]
     assert [Path(path).name for path in failures] == ["broken.png"]
     print(f"{len(stopped)} workers stopped, {len(found)} files, 0 lost, 0 hung")
+
+
+def test_a_worker_that_hangs_with_a_large_batch_is_replaced_before_the_command_ends() -> None:
+    """The watchdog ended the command after an hour; a batch of 128 pictures had 8,280 s."""
+
+    def compute(pictures: int, is_ready: bool) -> float:
+        limits = (replicas.ANSWER_TIMEOUT_S, replicas.TIMEOUT_PER_FILE_S)
+        return compute_answer_timeout(pictures, *limits, is_ready=is_ready)
+
+    assert compute(128, is_ready=True) < watchdog.HANG_TIMEOUT_S
+    assert compute(16, is_ready=True) == 600 + 16 * 60
+    assert compute(16, is_ready=False) == 3 * (600 + 16 * 60)
 
 
 def test_a_start_after_all_workers_ended_is_announced(

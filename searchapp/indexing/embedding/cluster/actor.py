@@ -24,7 +24,7 @@ from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.embedding.pipeline import Pipeline
 from searchapp.indexing.embedding.replicas import ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S
 from searchapp.indexing.embedding.worker import EmbeddingJob, load_engine_class
-from searchapp.indexing.embedding.worker_process import START_TIMEOUT_FACTOR
+from searchapp.indexing.embedding.worker_process import compute_answer_timeout
 from searchapp.models import ModelSpec
 
 
@@ -86,7 +86,8 @@ class Embedder:
             # Without videos, the first part contains all files.
             while part := take_batch(remaining_tasks, len(lines)):
                 batch = self._pipeline.start_batch(part)
-                with self._lock, _exit_on_timeout(sum(map(count_max_pictures, part))):
+                pictures, is_ready = sum(map(count_max_pictures, part)), self._pipeline.ready_at
+                with self._lock, _exit_on_timeout(pictures, is_ready=is_ready is not None):
                     outcomes += self._pipeline.embed_batch(batch)
         except SearchAppError as error:
             return self._make_error_answer(error)
@@ -110,16 +111,16 @@ class Embedder:
 
 
 @contextmanager
-def _exit_on_timeout(picture_count: int) -> Iterator[None]:
+def _exit_on_timeout(picture_count: int, *, is_ready: bool) -> Iterator[None]:
     """End this process if the `with` block hangs while it embeds `picture_count` pictures.
 
-    The next pass embeds the files again, in another process.
+    is_ready: whether the engine runs already. The next pass embeds the files again, in another
+    process.
     """
-    timer = threading.Timer(
-        (ANSWER_TIMEOUT_S + TIMEOUT_PER_FILE_S * picture_count) * START_TIMEOUT_FACTOR,
-        os._exit,
-        [1],
+    timeout_s = compute_answer_timeout(
+        picture_count, ANSWER_TIMEOUT_S, TIMEOUT_PER_FILE_S, is_ready=is_ready
     )
+    timer = threading.Timer(timeout_s, os._exit, [1])
     timer.daemon = True
     timer.start()
     try:
