@@ -28,8 +28,14 @@ def explain_unknown_words(spec: ModelSpec, text: str) -> str | None:
     if not known_words or not unknown or len(unknown) * 2 < len(words):
         return None
     shown = ", ".join(dict.fromkeys(unknown[:MAX_SHOWN_WORDS]))
+    if len(words) == 1:
+        count = "the word"
+    elif len(unknown) == len(words):
+        count = f"any of the {len(words)} words"
+    else:
+        count = f"{len(unknown)} of the {len(words)} words"
     return (
-        f"the model starter does not know {len(unknown)} of the {len(words)} words ({shown}). It "
+        f"the model starter does not know {count} ({shown}). It "
         "understands English only; for other languages, index with another model (`searchapp "
         "models` shows their languages)"
     )

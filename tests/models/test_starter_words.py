@@ -19,8 +19,8 @@ CAPTIONS = json.loads((ROOT / "data" / "photos" / "captions.json").read_text(enc
     [
         ("ein Hund im Schnee", "3 of the 4 words (ein, hund, schnee)"),
         ("deux enfants jouent sur la plage", "5 of the 6 words (deux, enfants, jouent)"),
-        ("собака в снегу", "3 of the 3 words (собака, в, снегу)"),
-        ("雪地里的狗", "1 of the 1 words (雪地里的狗)"),
+        ("собака в снегу", "any of the 3 words (собака, в, снегу)"),
+        ("雪地里的狗", "the word (雪地里的狗)"),
     ],
 )
 def test_a_question_in_another_language_gets_a_note(text: str, words: str) -> None:
@@ -53,7 +53,8 @@ def test_a_query_prints_the_note(
     (model / "tokenizer.json").write_text(json.dumps(vocabulary))
     assert run("index", photos, "--model", model).exit_code == 0
     result = run("query", "blue hund schnee", "-k", "1", "--by", "vector")
-    assert "the model starter does not know 3 of the 3 words (blue, hund, schnee)" in result.stderr
+    note = "the model starter does not know any of the 3 words (blue, hund, schnee)"
+    assert note in result.stderr
     assert len(result.stdout.splitlines()) == 1
     assert "does not know" not in run("query", "red boat", "--by", "vector").stderr
     assert "does not know" in run("query", "blue", "--by", "vector").stderr
