@@ -10,6 +10,11 @@ from searchapp.models.resolve import MODELS
 from searchapp.models.spec import ModelSpec
 from searchapp.types import Modality
 
+SUM_HINT = (
+    ". With any model, a text and a picture can be two terms of a sum: "
+    "`searchapp query --text TEXT --image FILE`"
+)
+
 
 def make_query_prompt(spec: ModelSpec, modality: Modality, text: str | None) -> str:
     """Return the prompt of a query.
@@ -20,9 +25,11 @@ def make_query_prompt(spec: ModelSpec, modality: Modality, text: str | None) -> 
     template = spec.prompts.get_prompt(modality)
     if template is None:
         capable = ", ".join(name for name, other in MODELS.items() if modality in other.modalities)
+        has_both = {"text", "image"} <= set(spec.modalities)
         raise UnsupportedModality(
             f"Unsupported query modality: '{modality}'; the model {Path(spec.name).name} "
             f"supports {' or '.join(spec.modalities)}. Models that support '{modality}': {capable}"
+            + (SUM_HINT if modality == "text+image" and has_both else "")
         )
     return _fill_template(spec, template, text)
 

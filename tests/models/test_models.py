@@ -121,6 +121,7 @@ def test_e5_v_refuses_text_and_picture_together() -> None:
     ) as caught:
         make_query_prompt(resolve_model("e5-v"), "text+image", "a cat")
     assert "Models that support 'text+image': vlm2vec, qwen3-vl-embedding-2b" in str(caught.value)
+    assert str(caught.value).endswith("`searchapp query --text TEXT --image FILE`")
 
 
 def test_qwen_prompts_contain_the_instruction() -> None:
