@@ -41,6 +41,7 @@ from searchapp.types import (
 MAX_LINKS_SHOWN = 5  # linked folders that one line names
 MAX_NODES_SHOWN = 8  # At most this many nodes of a cluster are named in one line.
 LINE_INTERVAL_S = 5.0
+MIN_SHOWN_RATE = 0.05  # It would be "0.0 images/s".
 TEXT_LABEL = "reading text"
 EventT = TypeVar("EventT")
 
@@ -143,11 +144,14 @@ def format_summary(summary: RunSummary) -> str:
         )
         if count
     ]
-    speed = f", {summary.images_per_second:.1f} images/s" if summary.images_per_second else ""
+    rate = summary.images_per_second
+    speed = f", {rate:.1f} images/s" if rate >= MIN_SHOWN_RATE else ""
     return f"{', '.join(parts) or 'no pictures'}; {summary.seconds:.1f} s{speed}"
 
 
 def _format_rate(event: Progress) -> str:
+    if event.images_per_second < MIN_SHOWN_RATE:
+        return ""
     rate = f"{event.images_per_second:.1f} images/s"
     if not event.nodes:
         return rate
@@ -211,8 +215,7 @@ class BarDisplay:
         if isinstance(event, EngineStarting):
             self._rates[self._label].restart()
         if isinstance(event, Progress):
-            rate = _format_rate(event) if event.images_per_second else ""
-            self._update_bar(self._label, event.done, event.total, rate)
+            self._update_bar(self._label, event.done, event.total, _format_rate(event))
         if isinstance(event, WorkStep) and event.total:
             self._update_bar(event.description, event.done, event.total, "")
         if isinstance(event, TextProgress):
@@ -310,10 +313,9 @@ class LineDisplay:
         if event.done < event.total and now - self._last_line_at < LINE_INTERVAL_S:
             return None
         self._last_line_at = now
-        rate = f", {_format_rate(event)}" if event.images_per_second else ""
         remaining_time = format_remaining_time(self._rate, event.total - event.done)
-        line = f"{event.done:,}/{event.total:,} done{rate}"
-        return f"{line}, {remaining_time}" if remaining_time else line
+        parts = [f"{event.done:,}/{event.total:,} done", _format_rate(event), remaining_time]
+        return ", ".join(filter(None, parts))
 
     def _format_upload(self, event: MilvusUploading) -> str | None:
         now = self._clock()

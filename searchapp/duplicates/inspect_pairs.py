@@ -7,7 +7,6 @@ decodes only new pictures.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -90,7 +89,7 @@ class PairInspector:
         parts, different, different_pairs = UnionFind(same), Counter[int](), list[Pair]()
         pending = sorted(candidates, key=lambda pair: self._rank_pair(pair, candidates[pair][0]))
         total = sum(pair not in self._known for pair in pending)
-        done, started_at = 0, time.monotonic()
+        done = 0
         while pending:
             batch, later = list[Pair](), list[Pair]()
             different_parts = Counter(parts.find_parts(pair) for pair in different_pairs)
@@ -117,7 +116,7 @@ class PairInspector:
                 if pair in saved:
                     continue
                 done += 1
-                yield Progress(done, total, done / max(time.monotonic() - started_at, 1e-6))
+                yield Progress(done, total, images_per_second=0.0)  # It counts pairs.
             pending = later
 
     def _rank_pair(self, pair: Pair, candidate: Candidate) -> tuple[float, int, float, Pair]:

@@ -145,7 +145,7 @@ class Progress:
 
     done: int
     total: int
-    images_per_second: float  # at present
+    images_per_second: float  # at present; 0: it is unknown, or `done` counts no images
     nodes: Mapping[str, float] = field(default_factory=dict)  # images per second by cluster node
 
 

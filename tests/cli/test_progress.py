@@ -3,9 +3,9 @@
 import pytest
 from support.clock import Clock
 
-from searchapp.cli.progress import LineDisplay, format_remaining_time
+from searchapp.cli.progress import LineDisplay, format_remaining_time, format_summary
 from searchapp.indexing.recent_rate import RecentRate
-from searchapp.types import EngineStarting, Progress
+from searchapp.types import EngineStarting, Progress, RunSummary
 
 
 def test_the_remaining_time_is_right_soon_after_all_engines_ended(
@@ -65,3 +65,13 @@ def test_without_progress_there_is_no_remaining_time() -> None:
         rate.add_sample(7)
         clock.now_s += 10
     assert format_remaining_time(rate, 100) == ""
+
+
+def test_a_rate_that_is_zero_after_rounding_is_not_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`watch` said "1 added; 38.4 s, 0.0 images/s": the model had to be loaded first."""
+    summary = RunSummary(added=1, seconds=38.4, images_per_second=0.03)
+    assert format_summary(summary) == "1 added; 38.4 s"
+    LineDisplay(Clock()).show(Progress(1, 2, 0.03))
+    assert capsys.readouterr().err == "1/2 done\n"

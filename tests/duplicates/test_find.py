@@ -53,6 +53,7 @@ def test_fingerprints_are_saved(opened: Library, album: Path, model: Path) -> No
     assert isinstance(next(events), Progress)
     events.close()
     progress = [event for event in opened.duplicates() if isinstance(event, Progress)]
+    assert progress[-1].images_per_second == 0, "it counts pairs"
     assert len(progress) < 3 + 2  # three pictures, two of which may have the same pixels
     assert not any(isinstance(event, Progress) for event in opened.duplicates())
     near_duplicates.render_scene(near_duplicates.make_scene(3)).save(album / "new.jpg")
