@@ -79,7 +79,7 @@ def format_event(event: object) -> str | None:
             line = f"{format_count(files, 'picture file')}, {pending:,} to read"
             if failed:
                 line += (
-                    f"; {failed:,} skipped because they failed before and have not changed "
+                    f"; skipped {format_count(failed, 'unchanged file')} that failed before "
                     "(--retry-failed tries again)"
                 )
             if videos:

@@ -3,9 +3,14 @@
 import pytest
 from support.clock import Clock
 
-from searchapp.cli.progress import LineDisplay, format_remaining_time, format_summary
+from searchapp.cli.progress import (
+    LineDisplay,
+    format_event,
+    format_remaining_time,
+    format_summary,
+)
 from searchapp.indexing.recent_rate import RecentRate
-from searchapp.types import EngineStarting, Progress, RunSummary
+from searchapp.types import EngineStarting, Progress, RunSummary, ScanFinished
 
 
 def test_the_remaining_time_is_right_soon_after_all_engines_ended(
@@ -75,3 +80,11 @@ def test_a_rate_that_is_zero_after_rounding_is_not_shown(
     assert format_summary(summary) == "1 added; 38.4 s"
     LineDisplay(Clock()).show(Progress(1, 2, 0.03))
     assert capsys.readouterr().err == "1/2 done\n"
+
+
+def test_files_that_failed_before_are_counted() -> None:
+    scan = ScanFinished(9, 0, 1, "model", "collection", 0)
+    assert format_event(scan) == (
+        "9 picture files, 0 to read; skipped 1 unchanged file that failed before "
+        "(--retry-failed tries again)"
+    )
