@@ -48,6 +48,7 @@ class Job:
     state: JobState = "waiting"
     step: JobStep | None = None
     error: str = ""  # why the job failed
+    error_kind: str = ""  # class of the error
     result: Any = None  # of the state "done"; set before the state
     cancel: threading.Event = field(default_factory=threading.Event)
 
@@ -123,7 +124,8 @@ class BackgroundJobs:
             with Library.open(self._folder) as library:
                 job.state = self._work(job, work(library))
         except SearchAppError as error:
-            job.error, job.state = str(error), "failed"
+            job.error, job.error_kind = str(error), type(error).__name__
+            job.state = "failed"
         except Exception:
             logger.exception("The job %s failed", job.kind)
             job.error = "the server has a fault. Its log has the reason."

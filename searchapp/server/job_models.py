@@ -22,6 +22,7 @@ class JobAnswer(BaseModel):
     done: int = Field(description="pictures that this stage has processed")
     total: int = Field(description="pictures that this stage will process; 0: unknown")
     error: str | None = Field(description="why the work failed")
+    error_kind: str | None = Field(description="class of the error, such as LibraryError")
 
     @classmethod
     def from_job(cls, job: Job) -> JobAnswer:
@@ -34,6 +35,7 @@ class JobAnswer(BaseModel):
             done=0 if step is None else step.done,
             total=0 if step is None else step.total,
             error=job.error or None,
+            error_kind=job.error_kind or None,
         )
 
 

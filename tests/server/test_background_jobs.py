@@ -104,6 +104,7 @@ def test_failure_has_a_reason(jobs: BackgroundJobs) -> None:
     fault = jobs.start("map", 2, fail(RuntimeError("secret")))
     finish(jobs)
     assert (stated.state, stated.error) == ("failed", "no picture matches")
+    assert (stated.error_kind, fault.error_kind) == ("QueryError", "")
     assert fault.state == "failed" and "secret" not in fault.error
     assert jobs.start("map", 1, count_images) is not stated
 

@@ -258,8 +258,11 @@ def test_file_that_is_not_a_picture_is_refused(page: Any, tabs: BrowserTabs) -> 
     send_file(page, "drop", b"text", "notes.txt", "text/plain")
     expect(page.get_by_text("“notes.txt” is not a picture")).to_be_visible()
     send_file(page, "drop", b"not at all", "broken.png")
-    expect(page.get_by_role("heading", name="Something went wrong")).to_be_visible()
+    expect(page.get_by_role("heading", name="The picture cannot be read")).to_be_visible()
     expect(page.get_by_text("not a picture, or a picture in an unknown format")).to_be_visible()
+    page.locator("#notice").get_by_role("button", name="Remove the picture").click()
+    expect_count(page, RED_COUNT + 4)
+    expect(page.locator("#picture")).to_be_hidden()
     tabs.expect_errors("status of 400")
 
 
@@ -593,19 +596,48 @@ def test_back_restores_the_scroll_position(page: Any) -> None:
 def test_server_error_is_shown(page: Any, tabs: BrowserTabs) -> None:
     """The error of the server is shown, and the next query works."""
     type_query(page, "nonsense")
-    expect(page.get_by_role("heading", name="Something went wrong")).to_be_visible()
+    expect(page.get_by_role("heading", name="This search is not possible")).to_be_visible()
     expect(page.get_by_text("does not take this query")).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
     type_query(page, "blue")
     expect_first(page, "blue.jpg")
-    expect(page.get_by_text("Something went wrong")).to_be_hidden()
+    expect(page.locator("#notice")).to_be_hidden()
     tabs.expect_errors("status of 400")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "title"),
+    [
+        (500, "EngineError", "The model does not work"),
+        (404, "VectorStoreError", "The library cannot be used"),
+        (403, "ReadOnlyError", "The library cannot be changed"),
+        (401, None, "The token is missing"),
+        (404, None, "No longer available"),
+        (413, None, "The picture is too large"),
+        (422, None, "This search is not possible"),
+        (429, "TooManyJobsError", "The server is busy"),
+        (500, "SearchAppError", "Something went wrong"),
+    ],
+)
+def test_title_says_what_is_wrong(
+    page: Any, tabs: BrowserTabs, status: int, kind: str | None, title: str
+) -> None:
+    """The reason of the server begins with a capital letter. Only a fault has a vague title."""
+    problem = {"detail": "the reason. What to do.", **({"kind": kind} if kind else {})}
+    page.route("**/api/search", lambda route: route.fulfill(status=status, json=problem))
+    type_query(page, "blue")
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.locator("#notice-text")).to_have_text("The reason. What to do.")
+    remedy = "Reload" if status == 401 else "Try again"
+    expect(page.locator("#notice-actions")).to_have_text(remedy)
+    tabs.expect_errors(f"status of {status}")
 
 
 def test_server_does_not_answer(page: Any, tabs: BrowserTabs) -> None:
     """Without a server the page shows an error; when the server is back, a retry works."""
     page.context.set_offline(True)
     type_query(page, "blue")
+    expect(page.get_by_role("heading", name="No connection to searchapp")).to_be_visible()
     expect(page.get_by_text("searchapp does not answer")).to_be_visible()
     page.context.set_offline(False)
     page.get_by_role("button", name="Try again").click()

@@ -195,7 +195,7 @@ def test_refused_choice_and_failed_search_are_explained(tabs: BrowserTabs, site:
     page.route("**/duplicates/reviews", lambda route: route.fulfill(status=403, json=problem))
     group = locate_group(page, "tree.jpg")
     group.get_by_role("button", name="Keep all").click()
-    expect(group.locator(".state")).to_have_text("the library is read-only")
+    expect(group.locator(".state")).to_have_text("The library is read-only")
     gone = {"detail": "this search or map is no longer kept. Start it again."}
     page.route("**/api/duplicates/*?*", lambda route: route.fulfill(status=404, json=gone))
     page.get_by_role("button", name="Check again").click()

@@ -279,7 +279,7 @@ def test_zip_is_downloaded(page: Any, album: Path, tmp_path: Path) -> None:
 def test_refused_zip_is_explained(tabs: BrowserTabs, page: Any) -> None:
     """The page stays, and shows the reason of the server."""
     tabs.expect_errors("status of 400")
-    problem = {"detail": "the files have 9.0 GiB. Choose fewer pictures."}
+    problem = {"detail": "The files have 9.0 GiB. Choose fewer pictures."}
     page.route("**/api/zip?*", lambda route: route.fulfill(status=400, json=problem))
     select(page, 1)
     page.get_by_role("button", name="Download as zip").click()

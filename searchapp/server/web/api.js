@@ -2,16 +2,19 @@
 
 import { exampleFields, hasExamples } from "./examples.js";
 import { appendFilters, filterFields } from "./filters.js";
-import { text } from "./texts.js";
+import { capitalize, text } from "./texts.js";
 
 export const PAGE_SIZE = 60;
 export const DATE_PAGE_SIZE = 300; // results by date need all good matches before they are shown
 export const RERANKED_HITS = 20; // best hits that a reranker compares closely
 
+export const NO_ANSWER = "NoAnswer"; // kind of the problem that no server answers
+
 export class Problem extends Error {
-  constructor(message, { status = 0, retryAfter = null } = {}) {
+  constructor(message, { status = 0, kind = "", retryAfter = null } = {}) {
     super(message);
     this.status = status;
+    this.kind = kind; // class of the server's error, or NO_ANSWER
     this.retryAfter = retryAfter; // seconds, while the model is starting
   }
 }
@@ -155,15 +158,17 @@ async function fetchOrThrow(url, options) {
     return await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(text("no_answer"));
+    throw new Problem(text("no_answer"), { kind: NO_ANSWER });
   }
 }
 
 async function readProblem(response) {
-  const { detail } = await response.json().catch(() => ({})); // problem details, RFC 9457
+  const { detail, kind } = await response.json().catch(() => ({})); // problem details, RFC 9457
   const waitSeconds = response.status === 503 ? Number(response.headers.get("Retry-After")) : 0;
-  return new Problem(detail || text("status_answer", `${response.status} ${response.statusText}`.trim()), {
+  const answer = text("status_answer", `${response.status} ${response.statusText}`.trim());
+  return new Problem(detail ? capitalize(detail) : answer, {
     status: response.status,
+    kind,
     retryAfter: waitSeconds > 0 ? waitSeconds : null,
   });
 }

@@ -1,7 +1,7 @@
 // Work in the background of the server: its progress, and the button that cancels it.
 
 import { Problem, cancelJob, getJob } from "./api.js";
-import { formatNumber, text } from "./texts.js";
+import { capitalize, formatNumber, text } from "./texts.js";
 import { $ } from "./views.js";
 
 const POLL_MS = 400;
@@ -30,7 +30,7 @@ export async function runJob(start) {
     if (running === own || !running) $("job").hidden = true;
     if (running === own) running = null;
   }
-  if (job.state === "failed") throw new Problem(job.error);
+  if (job.state === "failed") throw new Problem(capitalize(job.error), { kind: job.error_kind });
   return job;
 }
 

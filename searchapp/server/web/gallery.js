@@ -6,7 +6,8 @@ import { hasExamples } from "./examples.js";
 import { NO_FILTERS, activeFilters, filterKey } from "./filters.js";
 import { clearGrid, fitGrid, getModel, getPlan, goToPlace, onGridResize, showModel } from "./grid.js";
 import { changeFilters, changeState, getState, showAgain } from "./navigation.js";
-import { capitalize, drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { drawWarnings, hideNotice, showEmptyLibrary, showNotice } from "./notices.js";
+import { findTitle } from "./problem_titles.js";
 import { takeReloadedPlace } from "./reload.js";
 import { getRecentAnswer, loadAnswer, loadPage, makeResultsModel } from "./results.js";
 import { mayHaveMore, sortHits } from "./results.js";
@@ -248,10 +249,19 @@ export function showProblem(error) {
   setBusy(false);
   clearPictures();
   showNotice("problem", {
-    title: text("problem"),
-    text: error.status ? capitalize(error.message) : error.message, // the server begins in lower case
-    actions: [[text("try_again"), showAgain]],
+    title: findTitle(error),
+    text: error.message,
+    actions: [findRemedy(error)],
   });
+}
+
+// Return the label of a button after a problem, and what it does.
+function findRemedy({ kind, status }) {
+  if (status === 401) return [text("reload"), () => location.reload()]; // shows the login form
+  const isBroken = kind === "PictureError" && getState().picture;
+  // Click: the form keeps the words that are typed, but not submitted.
+  if (isBroken) return [text("remove_picture"), () => $("remove-picture").click()];
+  return [text("try_again"), showAgain];
 }
 
 // The scrubber takes some of the width: without fitGrid, a later frame would move the tiles.

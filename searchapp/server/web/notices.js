@@ -1,6 +1,6 @@
 // Notices: texts that are shown instead of pictures, such as an empty result or an error.
 
-import { text as findText } from "./texts.js";
+import { capitalize, text as findText } from "./texts.js";
 import { $, createElement } from "./views.js";
 
 export function showNotice(kind, { title = "", text = "", code = "", actions = [] } = {}) {
@@ -30,8 +30,6 @@ export function drawWarnings(warnings) {
     ...warnings.map((warning) => createElement("p", { textContent: capitalize(warning) })),
   );
 }
-
-export const capitalize = (sentence) => sentence.charAt(0).toUpperCase() + sentence.slice(1);
 
 export const hideNotice = () => ($("notice").hidden = true);
 

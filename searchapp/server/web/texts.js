@@ -16,6 +16,11 @@ export function text(key, ...values) {
   return typeof entry === "function" ? entry(...values) : entry;
 }
 
+// Return a sentence of the server, which begins in lower case, with a capital letter. A file name or
+// an address at its beginning stays as it is.
+export const capitalize = (sentence) =>
+  sentence.replace(/^[a-z]+(?=[ ,;]|: )/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
+
 export const formatNumber = (number) => number.toLocaleString(LOCALE);
 
 const ATTRIBUTES = { label: "aria-label", title: "title", placeholder: "placeholder" };
