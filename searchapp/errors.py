@@ -66,6 +66,10 @@ class QueryError(SearchAppError):
     exit_code = 2
 
 
+class NameTakenError(QueryError):
+    """A saved search has this name already."""
+
+
 class PictureError(SearchAppError):
     """A picture cannot be used.
 
@@ -93,6 +97,7 @@ KINDS: dict[str, type[SearchAppError]] = {
         UnsupportedModality,
         EngineError,
         QueryError,
+        NameTakenError,
         PictureError,
     )
 }

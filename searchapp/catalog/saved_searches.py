@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from searchapp.catalog.path_keys import decode_path, encode_path
 from searchapp.catalog.transactions import write_transaction
 from searchapp.catalog.writer import format_utc_now
-from searchapp.errors import LibraryError, QueryError
+from searchapp.errors import LibraryError, NameTakenError, QueryError
 from searchapp.types import SavedSearch, SavedTerm
 from searchapp.types.saved_search import options_from_dict, options_to_dict
 
@@ -41,7 +41,7 @@ class SavedSearchTable:
         return self._find("id = ?", id)
 
     def add(self, search: SavedSearch) -> SavedSearch:
-        """Add a saved search, and return it with its id; raise QueryError if the name is used."""
+        """Add a saved search; return it with its id. Raises NameTakenError."""
         with self._refuse_used_name(search.name):
             (id,) = self._db.execute(
                 "insert into saved_searches (name, terms, options, link_folder, created_at)"
@@ -53,7 +53,7 @@ class SavedSearchTable:
     def replace(self, search: SavedSearch) -> SavedSearch:
         """Replace everything but the id and the time of a saved search, and return it.
 
-        Raises QueryError if its new name is used.
+        Raises NameTakenError if its new name is used.
         """
         with self._refuse_used_name(search.name):
             self._db.execute(
@@ -92,14 +92,14 @@ class SavedSearchTable:
 
     @contextmanager
     def _refuse_used_name(self, name: str) -> Iterator[None]:
-        """Run the with block in a transaction; raise QueryError if the name is used already."""
+        """Run the with block in a transaction; raise NameTakenError if the name is used."""
         try:
             with write_transaction(self._db):
                 yield
         except sqlite3.IntegrityError as error:
-            raise QueryError(
-                f"there is a saved search {name!r} already; choose another name, or replace that "
-                "one (searchapp saved add --replace)"
+            raise NameTakenError(
+                f"there is a saved search {name!r} already; choose another name, or remove that "
+                "search first"
             ) from error
 
 

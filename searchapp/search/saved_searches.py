@@ -61,7 +61,7 @@ class SavedSearches:
         if found is None:
             names = [search.name for search in self._table.list_searches()]
             similar = get_close_matches(name, names, n=1)
-            remedy = f"Did you mean {similar[0]!r}?" if similar else "`searchapp saved` lists all."
+            remedy = f"Did you mean {similar[0]!r}?" if similar else "List the saved searches."
             raise QueryError(f"there is no saved search {shorten_path(name)!r}. {remedy}")
         return found
 

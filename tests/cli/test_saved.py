@@ -70,8 +70,8 @@ def test_given_options_replace_saved_ones(
     [
         (("query", "--saved", "red"), "Did you mean 'reds'?"),
         (("query", "--saved", "reds", "blue"), "leave out TEXT and pictures"),
-        (("saved", "show", "x"), "there is no saved search 'x'. `searchapp saved` lists all."),
-        (("saved", "add", "reds", "blue"), "there is a saved search 'reds' already"),
+        (("saved", "show", "x"), "there is no saved search 'x'. List the saved searches."),
+        (("saved", "add", "reds", "blue"), "search first, or replace it with --replace"),
         (("saved", "add", "new"), "nothing to save"),
         (("saved", "rename", "reds", "\n"), "cannot be the name"),
         (("saved", "sync", "reds"), "has no folder of links; add --link-to DIR"),

@@ -13,7 +13,14 @@ from support.library import FakeEngines, index_folder
 from support.sample_pictures import save_picture
 
 from searchapp.catalog import connection
-from searchapp.errors import LibraryError, PictureError, QueryError, ReadOnlyError, SearchAppError
+from searchapp.errors import (
+    LibraryError,
+    NameTakenError,
+    PictureError,
+    QueryError,
+    ReadOnlyError,
+    SearchAppError,
+)
 from searchapp.library import Library
 from searchapp.types import (
     Example,
@@ -171,6 +178,9 @@ def test_replace_rename_and_remove(library: Library) -> None:
     assert (replaced.id, replaced.terms) == (first.id, (SavedTerm("blue"),))
     renamed = library.saved.rename(replaced, "blues")
     assert library.saved.get("blues") == renamed
+    other = library.saved.add("reds", Query("red"))
+    with pytest.raises(NameTakenError, match="remove that search first"):
+        library.saved.rename(other, "blues")
     with pytest.raises(QueryError, match="Did you mean 'blues'"):
         library.saved.get("blue")
     library.saved.remove(renamed)

@@ -192,7 +192,9 @@ def test_problems_are_shown_in_place(tabs: BrowserTabs, site: str) -> None:
     tabs.expect_errors("status of 400")
     page.get_by_label("Name of the search").fill("reds")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_contain_text("There is a saved search 'reds' already")
+    expect(page.get_by_role("alert")).to_have_text(
+        "There is a saved search “reds” already. Choose another name, or remove that search first."
+    )
     choose_value(page, "PNG").click()
     expect_count(page, 1)
     expect(page.get_by_label("Name of the search")).to_have_value("reds")

@@ -42,7 +42,7 @@ CODE_WORDS = {
     "PageDown", "Files", "AbortError", "Content-Type", "Retry-After", "pushState", "replaceState",
     "viewBox", "#results li", "heading line", "day by-file", "Google Takeout", "button, video",
     "searchapp index ~/Pictures", "input, select, textarea", "aria-posinset", "Tab", "GeoNames",
-    "12px system-ui, sans-serif", "NoAnswer", "PictureError",
+    "12px system-ui, sans-serif", "NameTakenError", "NoAnswer", "PictureError",
 }  # fmt: skip
 NAMES = {"searchapp", "48.85,2.35,5km"}  # the name of the program, and an example
 

@@ -56,14 +56,18 @@ def command(
     searchapp saved add boats "a red boat" --after 2021 --min-score auto
     searchapp saved add dogs "a dog" -k 500 --min-score auto --link-to ~/dogs
     """
+    from searchapp.errors import NameTakenError
     from searchapp.library import Library
 
     question = QuestionArguments.pop_from(arguments)
     query, examples = question.build_query(can_be_empty=True), question.build_examples()
     with Library.open(library, tell=print_note) as opened:
-        search = opened.saved.add(
-            name, query, SearchOptions(**arguments), examples, replace_existing=replace
-        )
+        try:
+            search = opened.saved.add(
+                name, query, SearchOptions(**arguments), examples, replace_existing=replace
+            )
+        except NameTakenError as error:
+            raise NameTakenError(f"{error}, or replace it with --replace") from error
         if link_to is not None:
             try:
                 search = opened.saved.set_link_folder(search, link_to)

@@ -156,9 +156,15 @@ async function submitName(name) {
     if (old && running === old.name) changeState({ saved: name }, { replace: true });
     focusRow(saved.id);
   } catch (error) {
-    showProblem(id && error.status === 404 ? text("search_gone") : error.message);
+    showProblem(explain(error, id, name));
     await refreshSaved(); // it shows the search that has the name already, or not the removed one
   }
+}
+
+// Say what a user of the page can do; id: of the saved search that gets another name, or 0.
+function explain({ kind, status, message }, id, name) {
+  if (kind === "NameTakenError") return text("name_taken", name);
+  return id && status === 404 ? text("search_gone") : message;
 }
 
 function makeQuestion(search) {

@@ -62,6 +62,7 @@ export const GERMAN = {
   rename_search: (name) => `${name} umbenennen`,
   remove_search: (name) => `${name} entfernen`,
   remove_search_question: (name) => `„${name}“ entfernen? Bilder bleiben.`,
+  name_taken: (name) => `Es gibt schon eine gespeicherte Suche „${name}“. Wählen Sie einen anderen Namen, oder entfernen Sie diese Suche zuerst.`,
   search_gone: "Diese Suche wurde in einem anderen Fenster entfernt.",
   remove_now: "Entfernen",
   cancel: "Abbrechen",

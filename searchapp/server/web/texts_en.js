@@ -62,6 +62,7 @@ export const ENGLISH = {
   rename_search: (name) => `Rename ${name}`,
   remove_search: (name) => `Remove ${name}`,
   remove_search_question: (name) => `Remove “${name}”? Pictures stay.`,
+  name_taken: (name) => `There is a saved search “${name}” already. Choose another name, or remove that search first.`,
   search_gone: "This search was removed in another window.",
   remove_now: "Remove",
   cancel: "Cancel",
