@@ -104,6 +104,17 @@ def test_files_that_are_gone_are_named(client: Any, photos: Path) -> None:
     assert str(photos) not in files["missing.txt"].decode()
 
 
+def test_zip_without_any_file_is_refused(client: Any, photos: Path) -> None:
+    """A zip with nothing but missing.txt looks like a download that worked."""
+    ids = find_ids(client)
+    (photos / "below/blue.jpg").unlink()
+    (photos / "green.png").unlink()
+    address = f"/api/v1/zip?ids={ids['blue.jpg']},{ids['green.png']}"
+    answer = client.get(address)
+    assert (answer.status_code, client.head(address).status_code) == (404, 404)
+    assert "no file of these images exists any more" in answer.json()["detail"]
+
+
 def test_private_file_that_an_import_names_is_left_out(tmp_path: Path) -> None:
     """Even if the import has its real hash, it is no picture."""
     secret = tmp_path / "id_rsa"
@@ -226,7 +237,7 @@ def test_reading_ends_when_the_client_goes(
     """The files that follow are not opened."""
     pictures = _EndlessPictures()
     monkeypatch.setattr(picture_zip, "open_original", pictures)
-    images = [make_image(number, f"/{number}.mov") for number in range(100)]
+    images = [make_image(number, f"s3://x/{number}.mov") for number in range(100)]
     monkeypatch.setattr(
         "searchapp.server.routes.images.choose_zip_images", lambda ids, found: (images, [])
     )

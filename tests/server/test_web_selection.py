@@ -276,6 +276,30 @@ def test_zip_is_downloaded(page: Any, album: Path, tmp_path: Path) -> None:
         }
 
 
+def test_zip_of_vanished_pictures_is_explained(page: Any, album: Path) -> None:
+    """The message counts the pictures without a file; without any file, nothing is downloaded."""
+    select(page, 3, 1)
+    note = page.locator("#selection-note")
+    gold, red = album / "gold-6.jpg", album / "red-6.jpg"
+    gold.rename(album / "gold-6.away")
+    try:
+        with page.expect_download():
+            page.get_by_role("button", name="Download as zip").click()
+        expect(note).to_have_text(
+            "The download of 1 picture begins. The file of 1 picture is not found; missing.txt in "
+            "the zip names it."
+        )
+        red.rename(album / "red-6.away")
+        downloads: list[Any] = []
+        page.on("download", lambda download: downloads.append(download))
+        page.get_by_role("button", name="Download as zip").click()
+        expect(note).to_have_text("The files of 2 pictures are not found.")
+        assert not downloads
+    finally:
+        for away in album.glob("*.away"):
+            away.rename(away.with_suffix(".jpg"))
+
+
 def test_refused_zip_is_explained(tabs: BrowserTabs, page: Any) -> None:
     """The page stays, and shows the reason of the server."""
     tabs.expect_errors("status of 400")

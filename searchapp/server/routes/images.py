@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from searchapp.catalog import LocatedImage
+from searchapp.files import storage
 from searchapp.server import video_ranges
 from searchapp.server.api_examples import (
     IMAGE_RESPONSE,
@@ -154,6 +155,9 @@ async def get_zip(
     images, missing = choose_zip_images(parameters.ids, found)
     if not images:
         raise HTTPException(404, "the library has none of these images")
+    paths = [path for image in images for path in image.paths]
+    if not await service.run_blocking(lambda: any(map(storage.can_exist, paths))):
+        raise HTTPException(404, "no file of these images exists any more; run `searchapp index`")
     headers = {
         "Cache-Control": "private, no-store",
         "Content-Disposition": f'attachment; filename="{len(images)}-pictures.zip"',

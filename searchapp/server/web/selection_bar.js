@@ -35,17 +35,22 @@ function checkForDuplicates() {
   $("duplicates").focus({ preventScroll: true });
 }
 
+// Return the pictures of the ids that have a file; throw a Problem if none has one.
+async function loadExisting(ids) {
+  const pictures = [];
+  for (let start = 0; start < ids.length; start += BATCH_SIZE) {
+    pictures.push(...(await getPictures(ids.slice(start, start + BATCH_SIZE))));
+  }
+  if (!pictures.length) throw new Problem(text("files_missing", ids.length));
+  return pictures;
+}
+
 async function copyPaths() {
   const ids = getSelected();
-  const paths = [];
-  for (let start = 0; start < ids.length; start += BATCH_SIZE) {
-    const pictures = await getPictures(ids.slice(start, start + BATCH_SIZE));
-    paths.push(...pictures.map(({ path }) => path));
-  }
-  const missing = ids.length - paths.length;
-  if (!paths.length) throw new Problem(text("files_missing", missing)); // the clipboard stays
-  await writeToClipboard(`${paths.join("\n")}\n`);
-  return [text("paths_copied", paths.length), missing ? text("files_missing", missing) : ""].join(" ").trim();
+  const pictures = await loadExisting(ids); // if it throws, the clipboard stays
+  await writeToClipboard(`${pictures.map(({ path }) => path).join("\n")}\n`);
+  const missing = ids.length - pictures.length;
+  return [text("paths_copied", pictures.length), missing ? text("files_missing", missing) : ""].join(" ").trim();
 }
 
 async function writeToClipboard(content) {
@@ -66,9 +71,11 @@ async function writeToClipboard(content) {
 async function downloadZip() {
   const ids = getSelected();
   if (ids.length > MAX_PICTURES) throw new Problem(text("zip_limit", MAX_PICTURES));
+  const pictures = await loadExisting(ids);
   await checkZip(ids);
   createElement("a", { href: zipUrl(ids), download: "" }).click();
-  return text("zip_started", ids.length);
+  const missing = ids.length - pictures.length;
+  return [text("zip_started", pictures.length), missing ? text("zip_missing", missing) : ""].join(" ").trim();
 }
 
 // Run an action of the bar. It returns a message, or throws a Problem with one.

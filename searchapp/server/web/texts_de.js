@@ -151,6 +151,7 @@ export const GERMAN = {
   clipboard_refused: "Der Browser lässt das Kopieren der Pfade nicht zu.",
   zip_limit: (n) => `Ein Zip kann ${number(n)} Bilder enthalten. Wählen Sie weniger aus.`,
   zip_started: (n) => `${picturesCount(n)}: Das Herunterladen beginnt.`,
+  zip_missing: (n) => (n === 1 ? "Die Datei von 1 Bild fehlt; missing.txt im Zip nennt sie." : `Die Dateien von ${number(n)} Bildern fehlen; missing.txt im Zip nennt sie.`),
   liked: "Mehr wie",
   unliked: "Weniger wie",
   library_part: "ein Teil eines Bildes der Bibliothek",

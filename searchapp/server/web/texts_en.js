@@ -151,6 +151,7 @@ export const ENGLISH = {
   clipboard_refused: "The browser refuses to copy the paths.",
   zip_limit: (n) => `A zip can have ${number(n)} pictures. Select fewer.`,
   zip_started: (n) => `The download of ${picturesCount(n)} begins.`,
+  zip_missing: (n) => (n === 1 ? "The file of 1 picture is not found; missing.txt in the zip names it." : `The files of ${number(n)} pictures are not found; missing.txt in the zip names them.`),
   liked: "More like",
   unliked: "Less like",
   library_part: "a part of a picture in the library",
