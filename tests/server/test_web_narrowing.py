@@ -320,6 +320,18 @@ def test_large_view_shows_metadata(tabs: BrowserTabs, site: str) -> None:
     expect(page.locator(".caption .by-file")).to_have_text("13 Sept 2020")
 
 
+def test_keywords_after_one_of_the_large_view_widen_the_selection(page: Any) -> None:
+    """A click in the large view chooses a keyword as a click in the panel does."""
+    choose_value(page, "holiday").click()
+    expect_count(page, 2)
+    locate_tiles(page).first.get_by_role("link").click()
+    page.locator("#info-panel .keywords").get_by_role("link", name="holiday").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    choose_value(page, "Sea").click()
+    expect_count(page, 3)
+    assert page.url.endswith("keyword=holiday&keyword=Sea&any_keyword=true")
+
+
 def test_phone_shows_filters_by_button(tabs: BrowserTabs, site: str) -> None:
     """Buttons are at least 44 pixels high, and nothing is wider than the screen."""
     page = tabs.open_page(f"{site}/?q=red", "phone")

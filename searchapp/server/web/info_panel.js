@@ -1,6 +1,7 @@
 // The information beside the picture in the large view: facts, copies, and a small map.
 
 import { getPictureDetails } from "./api.js";
+import { toggleValue } from "./filters.js";
 import { isShown } from "./large_view.js";
 import { markWords } from "./marks.js";
 import { changeFilters, getState } from "./navigation.js";
@@ -111,7 +112,7 @@ function makeReason({ by, snippet }) {
 // A click on a keyword filters by it.
 function makeKeywordList(keywords) {
   const items = keywords.map((keyword) => {
-    const change = { keyword: [keyword], any_keyword: false, open: null };
+    const change = { ...toggleValue({ keyword: [] }, "keyword", keyword), open: null };
     const link = createElement("a", { textContent: keyword });
     followWithin(link, change);
     return createElement("li", {}, link);
