@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import itemgetter
 
@@ -47,6 +48,27 @@ class DuplicateReviews:
             (key,),
         ).fetchone()
         return None if row is None else str(row[0])
+
+    def begin_write(self) -> AbstractContextManager[Database]:
+        """Return a write transaction: no other process writes between its reads and writes."""
+        return write_transaction(self._db)
+
+    def find_choices(self, hashes: Mapping[str, str]) -> dict[str, bool]:
+        """Return for each file that was reviewed whether it stays, by path: the latest choice.
+
+        hashes: SHA-256 of each file, by path. A choice for other bytes is no choice for the file.
+        """
+        rows = self._db.execute(
+            "select path, sha256, stays from duplicate_reviews"
+            " where sha256 in (select value from json_each(?)) order by review_id",
+            (json.dumps([*hashes.values()]),),
+        )
+        choices = dict[str, bool]()
+        for key, sha256, stays in rows:
+            path = decode_path(key)
+            if hashes.get(path) == sha256:
+                choices[path] = bool(stays)
+        return choices
 
     def save_reviews(self, reviews: Iterable[Sequence[ReviewChoice]]) -> None:
         """Save reviewed groups; each replaces earlier reviews of which it has all files."""

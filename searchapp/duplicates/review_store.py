@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from searchapp.files.enter_path import enter_path
 from searchapp.files.local import read_bounded_file
 from searchapp.types import DuplicateGroup, Duplicates, ReviewChoice
 
+# Choices of reviews by path, as a person has seen them; None: no review had a choice.
+SeenChoices = Mapping[str, bool | None]
 logger = logging.getLogger(__name__)
 REVIEW_KEY = "searchapp_review"  # of the file that the review page saves
 REVIEW_VERSION = 1
@@ -29,6 +32,9 @@ class SavedReview:
 
     groups: int
     unknown_files: int  # the library does not hold them, or with other bytes
+    # Choices by path of each group that was not saved, because another review has changed them;
+    # by the number of the group.
+    conflicts: Mapping[int, Mapping[str, bool]] = field(default_factory=dict)
 
 
 class ReviewStore:
@@ -55,21 +61,48 @@ class ReviewStore:
         return apply_to_groups(groups, self._table.read_reviews(), show_all=show_all)
 
     @raise_library_errors
-    def save(self, groups: Iterable[Sequence[ReviewChoice]]) -> SavedReview:
+    def save(
+        self, groups: Iterable[Sequence[ReviewChoice]], seen_choices: Iterable[SeenChoices] = ()
+    ) -> SavedReview:
         """Save what a person chose for groups of duplicates; the next search begins with it.
 
         A pair of which both files stay is not found again. A group needs two files, of which one
         stays. No file is moved.
+        seen_choices: for each group, the choices that the person has seen. A group is not saved if
+        a later review has changed one of them: see SavedReview.conflicts.
         """
         known, unknown_count = list[Sequence[ReviewChoice]](), 0
-        for group in groups:
-            choices = [each for each in group if self._table.find_sha256(each.path) == each.sha256]
-            unknown_count += len(group) - len(choices)
-            if len(choices) > 1 and any(choice.stays for choice in choices):
-                known.append(choices)
-        self._table.save_reviews(known)
-        logger.info("Saved the review of %d groups of duplicates.", len(known))
-        return SavedReview(len(known), unknown_count)
+        conflicts = dict[int, Mapping[str, bool]]()
+        with self._table.begin_write():
+            numbered = enumerate(zip_longest(groups, seen_choices, fillvalue=()))
+            for number, (group, seen) in numbered:
+                choices = [
+                    each for each in group if self._table.find_sha256(each.path) == each.sha256
+                ]
+                unknown_count += len(group) - len(choices)
+                present = self._find_conflict(choices, dict(seen))
+                if present is not None:
+                    conflicts[number] = present
+                elif len(choices) > 1 and any(choice.stays for choice in choices):
+                    known.append(choices)
+            self._table.save_reviews(known)
+        logger.info(
+            "Saved the review of %d groups of duplicates; %d conflicts.", len(known), len(conflicts)
+        )
+        return SavedReview(len(known), unknown_count, conflicts)
+
+    def _find_conflict(
+        self, choices: Sequence[ReviewChoice], seen: SeenChoices
+    ) -> dict[str, bool] | None:
+        """Return the present choices if one of them is neither seen nor chosen again."""
+        if not seen:
+            return None
+        present = self._table.find_choices({each.path: each.sha256 for each in choices})
+        for choice in choices:
+            is_compared = choice.path in present and choice.path in seen
+            if is_compared and present[choice.path] not in (seen[choice.path], choice.stays):
+                return present
+        return None
 
     def load(self, file: str | Path) -> SavedReview:
         """Save the choices in a file that the review page has written: see save().

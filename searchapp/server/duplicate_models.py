@@ -9,11 +9,18 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from searchapp.duplicates import move_script
+from searchapp.duplicates.review_store import SavedReview, SeenChoices
 from searchapp.server.api_examples import make_json_body
 from searchapp.server.request_fields import ImageIdField, PathText, WebLimit
 from searchapp.server.request_models import MAX_HITS, FilterRequest, RequestFields
 from searchapp.server.zip_request import MAX_ZIP_PICTURES, split_ids
-from searchapp.types import DuplicateCertainty, DuplicateFile, DuplicateGroup, Duplicates
+from searchapp.types import (
+    DuplicateCertainty,
+    DuplicateFile,
+    DuplicateGroup,
+    Duplicates,
+    ReviewChoice,
+)
 
 MAX_GROUPS = 100  # per answer
 
@@ -67,6 +74,18 @@ class ReviewedFile(RequestFields):
     path: Annotated[str, WebLimit(max_length=4096), PathText()]
     sha256: Annotated[str, WebLimit(max_length=64)]
     stays: Annotated[bool, Field(description="false: the file was chosen to move away")]
+    seen: Annotated[
+        bool | None,
+        Field(
+            description="the choice that the client has read, null for none. If the library has "
+            "another one now, the group is not saved. Left out: not compared"
+        ),
+    ] = None
+
+
+def list_seen_choices(group: Sequence[ReviewedFile]) -> SeenChoices:
+    """Return the choices that the client has read, by path; leave out files without `seen`."""
+    return {file.path: file.seen for file in group if "seen" in file.model_fields_set}
 
 
 class ReviewRequest(RequestFields):
@@ -109,6 +128,7 @@ class DuplicateFileAnswer(BaseModel):
     edits: list[str] = Field(description="grayscale, caption, border: what was done to the picture")
     companions: list[str] = Field(description="files that move along")
     stays: bool = Field(description="by a review, or else by the proposal")
+    choice: bool | None = Field(description="of the latest review: whether it stays; null: none")
     can_move: bool = Field(description="whether the script can move the file")
 
     @classmethod
@@ -120,7 +140,7 @@ class DuplicateFileAnswer(BaseModel):
             height=file.height, format=file.format, taken_at=file.taken_at, sha256=file.sha256,
             image_id=file.image_id, certainty=file.certainty, difference=file.difference,
             edits=list(file.edits), companions=list(file.companions), stays=stays,
-            can_move=move_script.can_move(file),
+            choice=file.stays, can_move=move_script.can_move(file),
         )  # fmt: skip
 
 
@@ -190,11 +210,32 @@ class DuplicatesAnswer(BaseModel):
         )
 
 
+class ReviewConflict(BaseModel):
+    """Group of a review that was not saved: another review has changed its choices."""
+
+    number: int = Field(description="in the request, from 0")
+    choices: list[bool | None] = Field(description="present choice of each file; null: none")
+
+
 class ReviewAnswer(BaseModel):
     """What was kept of a review of duplicates."""
 
     groups: int
     unknown_files: int = Field(description="the library does not hold them, or with other bytes")
+    conflicts: list[ReviewConflict]
+
+    @classmethod
+    def from_saved(
+        cls, saved: SavedReview, groups: Sequence[Sequence[ReviewChoice]]
+    ) -> ReviewAnswer:
+        """Convert the result of a review into its form in the API. groups: those of the request."""
+        conflicts = [
+            ReviewConflict(
+                number=number, choices=[present.get(each.path) for each in groups[number]]
+            )
+            for number, present in saved.conflicts.items()
+        ]
+        return cls(groups=saved.groups, unknown_files=saved.unknown_files, conflicts=conflicts)
 
 
 def _list_files(group: DuplicateGroup) -> tuple[DuplicateFile, ...]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from searchapp.catalog import LocatedImage, interrupt_statements
-from searchapp.duplicates.review_store import SavedReview
+from searchapp.duplicates.review_store import SavedReview, SeenChoices
 from searchapp.engines import Engine, EngineInput, Refusal, Vector
 from searchapp.engines.reranker import StartReranker
 from searchapp.errors import SearchAppError
@@ -154,9 +154,13 @@ class Service:
         """
         return await self._call_counting_library(lambda library: use(library.saved))
 
-    async def save_reviews(self, groups: Sequence[Sequence[ReviewChoice]]) -> SavedReview:
+    async def save_reviews(
+        self, groups: Sequence[Sequence[ReviewChoice]], seen_choices: Sequence[SeenChoices]
+    ) -> SavedReview:
         """Keep what a person chose for groups of duplicates: see ReviewStore.save."""
-        return await self._call_counting_library(lambda library: library.reviews.save(groups))
+        return await self._call_counting_library(
+            lambda library: library.reviews.save(groups, seen_choices)
+        )
 
     async def apply_reviews(
         self, found: Duplicates, *, show_all: bool

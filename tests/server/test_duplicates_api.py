@@ -96,7 +96,8 @@ def test_choices_change_the_groups_and_the_script(client: Any, album: Path, tmp_
     body = {
         "groups": [make_choices(boat, "boat-small.jpg"), make_choices(sheep, *list_names(sheep))]
     }
-    assert client.post(f"{SEARCH}/reviews", json=body).json() == {"groups": 2, "unknown_files": 0}
+    answer = client.post(f"{SEARCH}/reviews", json=body).json()
+    assert answer == {"groups": 2, "unknown_files": 0, "conflicts": []}
     page = read_page(client, job_id)
     assert (page["total"], page["hidden"], page["duplicates"]) == (1, 1, 2)
     (reviewed,) = page["groups"]

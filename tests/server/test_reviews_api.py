@@ -31,7 +31,14 @@ def test_choices_are_kept(
     foreign = {"path": "/etc/passwd", "sha256": "0" * 64, "stays": True}
     with serve_library(tmp_path / "library", fake_engines) as url:
         answer = httpx.post(url + REVIEWS, json={"groups": [files, [files[0], foreign]]})
-        assert (answer.status_code, answer.json()) == (200, {"groups": 1, "unknown_files": 1})
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"groups": 1, "unknown_files": 1, "conflicts": []},
+        )
+        moved = [{**file, "stays": file is files[0], "seen": None} for file in files]
+        answer = httpx.post(url + REVIEWS, json={"groups": [moved]})
+        conflict = {"number": 0, "choices": [True] * len(files)}
+        assert answer.json() == {"groups": 0, "unknown_files": 0, "conflicts": [conflict]}
         answer = httpx.post(
             url + REVIEWS, json={"groups": []}, headers={"Origin": "http://x.example"}
         )

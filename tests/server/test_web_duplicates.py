@@ -188,6 +188,29 @@ def test_selected_pictures_are_checked(tabs: BrowserTabs, site: str) -> None:
     locate_tile(page, 0).hover()
 
 
+def test_old_tab_does_not_overwrite_later_choices(tabs: BrowserTabs, site: str, root: Path) -> None:
+    """It shows the present choices instead; what is chosen then is saved."""
+    address = f"{site}/?view=duplicates&reviewed=1"
+    old, new = (locate_group(tabs.open_page(address), "sheep.png") for _ in range(2))
+    expect(old.locator(".toggle")).to_have_count(3)
+    new.locator(".only").nth(2).click()
+    expect_saved(new)
+    chosen = list_verdicts(new)
+    old.locator(".only").nth(1).click()
+    expect(old.locator(".state")).to_contain_text("another window has changed the choices")
+    assert list_verdicts(old) == chosen == ["moves away", "moves away", "stays"]
+    with Library.open(root / "library") as opened:
+        groups = find_duplicates(opened, reviewed=True).groups
+    (sheep,) = (group for group in groups if "sheep" in group.keeper.path)
+    assert [file.stays for file in (sheep.keeper, *sheep.others)] == [False, False, True]
+    old.locator(".only").nth(1).click()
+    expect_saved(old)
+    assert list_verdicts(old) == ["moves away", "stays", "moves away"]
+    new.get_by_role("button", name="Confirm").click()
+    expect(new.locator(".state")).to_contain_text("another window has changed the choices")
+    assert list_verdicts(new) == list_verdicts(old)
+
+
 def test_refused_choice_and_failed_search_are_explained(tabs: BrowserTabs, site: str) -> None:
     tabs.expect_errors("status of 403", "status of 404")
     page = tabs.open_page(f"{site}/?view=duplicates&reviewed=1")

@@ -23,6 +23,7 @@ from searchapp.server.duplicate_models import (
     ReviewAnswer,
     ReviewRequest,
     ScriptRequest,
+    list_seen_choices,
 )
 from searchapp.server.job_models import JobAnswer, JobId, require_result
 from searchapp.server.parse_request import parse_request
@@ -107,7 +108,8 @@ async def get_script(
 async def save_reviews(request: Request, service: ServiceDep) -> ReviewAnswer:
     """Keep which files of groups of duplicates stay. No file is moved.
 
-    The search for duplicates does not list a pair again of which both files stay.
+    The search for duplicates does not list a pair again of which both files stay. A group is not
+    saved if its choices differ from those that the client has seen.
     """
     body, pictures = await parse_request(request, ReviewRequest)
     if pictures:
@@ -116,8 +118,9 @@ async def save_reviews(request: Request, service: ServiceDep) -> ReviewAnswer:
         [ReviewChoice(file.path, file.sha256, file.stays) for file in group]
         for group in body.groups
     ]
-    saved = await service.save_reviews(groups)
-    return ReviewAnswer(groups=saved.groups, unknown_files=saved.unknown_files)
+    seen_choices = [list_seen_choices(group) for group in body.groups]
+    saved = await service.save_reviews(groups, seen_choices)
+    return ReviewAnswer.from_saved(saved, groups)
 
 
 def _search(library: Library, options: DuplicateOptions) -> Generator[JobStep, None, Duplicates]:

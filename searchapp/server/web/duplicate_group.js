@@ -46,7 +46,7 @@ export function makeGroup(group, onChange) {
   );
   element.setAttribute("role", "group");
   element.setAttribute("aria-label", `${title.textContent}: ${group.files[0].name}`);
-  groups.set(element, { ...group, onChange, state });
+  groups.set(element, { ...group, onChange, state, conflicts: 0 });
   group.files.forEach((file, index) => {
     file.stayed = file.stays;
     cards.append(makeCard(file, index ? group.files[0] : null));
@@ -139,23 +139,42 @@ export function keepAll(element) {
   confirmChoices(element);
 }
 
-// Save the choices of a group as they are.
+// Save the choices of a group as they are, unless another window has changed them meanwhile.
 export function confirmChoices(element) {
-  const { files, onChange, state } = groups.get(element);
+  const group = groups.get(element);
+  const { files, onChange, state } = group;
   const review = files.map(({ path, sha256, stays }) => ({ path, sha256, stays }));
+  const { conflicts: before } = group;
   drawChoices(element);
   onChange();
   markReviewed(element, text("saving"));
   const save = async () => {
+    if (group.conflicts !== before) return; // chosen before the user saw the other choices
     try {
-      const { groups: count } = await saveReview([review]);
-      state.textContent = text(count ? "choice_saved" : "choice_not_saved");
+      const seen = review.map((file, index) => ({ ...file, seen: files[index].choice }));
+      const { groups: count, conflicts: [conflict] } = await saveReview([seen]);
+      if (conflict) showConflict(element, conflict.choices);
+      else if (count) review.forEach(({ stays }, index) => (files[index].choice = stays));
+      if (!conflict) state.textContent = text(count ? "choice_saved" : "choice_not_saved");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       state.textContent = error.message;
     }
   };
   saving = saving.then(save);
+}
+
+// Show the choices that another window has made.
+function showConflict(element, choices) {
+  const group = groups.get(element);
+  group.conflicts += 1;
+  group.files.forEach((file, index) => {
+    file.choice = choices[index];
+    file.stays = (file.choice ?? file.stayed) || !file.can_move;
+  });
+  drawChoices(element);
+  group.onChange();
+  group.state.textContent = text("choice_conflict");
 }
 
 function markReviewed(element, message) {

@@ -71,6 +71,7 @@ export const GERMAN_VIEWS = {
   saving: "wird gespeichert …",
   choice_saved: "in der Bibliothek gespeichert",
   choice_not_saved: "nicht gespeichert: Die Bibliothek hat diese Dateien nicht mehr. Prüfen Sie neu.",
+  choice_conflict: "nicht gespeichert: Ein anderes Fenster hat die Auswahl dieser Gruppe geändert. Sie wird jetzt gezeigt. Wählen Sie erneut.",
   keep_one: "Mindestens eine Datei jeder Gruppe muss bleiben.",
   cannot_move: "Ein Skript kann diese Datei nicht verschieben: Sie liegt im Objektspeicher, oder ihr Name ist ungültig. Verschieben Sie sie von Hand.",
   bytes: bytesText,

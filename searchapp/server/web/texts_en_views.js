@@ -71,6 +71,7 @@ export const ENGLISH_VIEWS = {
   saving: "saving …",
   choice_saved: "saved in the library",
   choice_not_saved: "not saved: the library no longer has these files. Check again.",
+  choice_conflict: "not saved: another window has changed the choices of this group. They are shown now. Choose again.",
   keep_one: "Keep at least one file of each group.",
   cannot_move: "A script cannot move this file: it is in object storage, or its name is invalid. Move it by hand.",
   bytes: bytesText,
