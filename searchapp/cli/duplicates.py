@@ -191,6 +191,9 @@ def _format_totals(found: Duplicates) -> str:
         parts.append(f"{pages} of text left out: too small, or too compressed, to compare the text")
     if found.failed:
         parts.append(f"{found.failed:,} could not be read")
+    if found.missing:
+        files = format_count(found.missing, "picture")
+        parts.append(f"{files} left out: the files are gone or have changed")
     return "; ".join(parts)
 
 

@@ -28,6 +28,7 @@ class ExistingImages:
         self._companions = catalog.get_companions()
         self._folders = folders
         self._image_by_position: dict[int, ImageWithFiles] = {}
+        self._missing_positions = set[int]()  # of images whose files are gone or have changed
 
     def __contains__(self, position: int) -> bool:
         return position in self._image_by_position
@@ -35,12 +36,18 @@ class ExistingImages:
     def __getitem__(self, position: int) -> ImageWithFiles:
         return self._image_by_position[position]
 
+    @property
+    def missing_count(self) -> int:
+        """Return the number of images that load() has left out."""
+        return len(self._missing_positions)
+
     def load(self, positions: Iterable[int]) -> None:
         """Load the images at these positions of image_ids, unless they are already loaded."""
         new = np.array(sorted(set(positions) - self._image_by_position.keys()), np.int64)
         position_by_id = dict(zip(self._image_ids[new].tolist(), new.tolist(), strict=True))
         for image in self.load_by_id(self._image_ids[new]):
             self._image_by_position[position_by_id[image.image_id]] = image
+        self._missing_positions.update(set(new.tolist()) - self._image_by_position.keys())
 
     def load_by_id(self, image_ids: Ids) -> Iterator[ImageWithFiles]:
         """Yield each image that has an existing file, with its existing files and companions."""

@@ -26,9 +26,11 @@ from searchapp.types import (
     DuplicateOptions,
     Duplicates,
     DuplicatesFound,
+    Failure,
     FileFailed,
     Progress,
 )
+from searchapp.types.duplicates import MAX_LISTED_FAILURES
 from searchapp.types.filter_values import list_values
 from searchapp.vectors import Ids, Vectors, unpack_vectors
 from searchapp.vectors.indexes import Indexes
@@ -81,6 +83,7 @@ class DuplicateFinder:
         self._options = replace(options, folder=filter_folder)
         self._store = catalog.get_fingerprints(prints.FINGERPRINT_VERSION)
         self._failed_count = 0
+        self._failures: list[Failure] = []  # the first of them
 
     def find_duplicates(
         self,
@@ -144,7 +147,15 @@ class DuplicateFinder:
         grouped_ids = {copy.image_id for group in groups for copy in (group.keeper, *group.others)}
         left_out = set(image_ids[[*inspector.unreadable_positions]].tolist()) - grouped_ids
         yield DuplicatesFound(
-            Duplicates(tuple(groups), similar, len(selected_ids), self._failed_count, len(left_out))
+            Duplicates(
+                tuple(groups),
+                similar,
+                len(image_ids) - images.missing_count,
+                self._failed_count,
+                len(left_out),
+                missing=images.missing_count,
+                failures=tuple(self._failures),
+            )
         )
 
     def _select_embeddings(self) -> tuple[Ids, Ids]:
@@ -177,7 +188,10 @@ class DuplicateFinder:
         if len(missing):
             with hold_writer_lock(self._folder, "searchapp duplicates"):
                 for event in make_fingerprints.make_fingerprints(self._store, missing):
-                    self._failed_count += isinstance(event, FileFailed)
+                    if isinstance(event, FileFailed):
+                        self._failed_count += 1
+                        if len(self._failures) < MAX_LISTED_FAILURES:
+                            self._failures.append(event.failure)
                     yield event
 
     def _make_pixel_hashes(self, image_ids: Ids) -> Iterator[Progress]:

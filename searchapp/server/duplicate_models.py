@@ -23,6 +23,7 @@ from searchapp.types import (
 )
 
 MAX_GROUPS = 100  # per answer
+MAX_SHOWN_FAILURES = 20
 
 
 class DuplicatesRequest(FilterRequest):
@@ -172,6 +173,13 @@ class DuplicateGroupAnswer(BaseModel):
         )
 
 
+class UnreadFile(BaseModel):
+    """File that could not be read."""
+
+    name: str
+    reason: str
+
+
 class DuplicatesAnswer(BaseModel):
     """Page of the groups that a search has found."""
 
@@ -183,16 +191,31 @@ class DuplicatesAnswer(BaseModel):
     hidden: int = Field(description="groups left out, of which a review keeps all files")
     images: int = Field(description="pictures compared")
     failed: int = Field(description="pictures that could not be read")
+    failures: list[UnreadFile] = Field(description="files that could not be read, at most 20")
+    missing: int = Field(
+        description="pictures whose files are gone or have changed: those of among, or else those "
+        "that may be duplicates"
+    )
     unreadable: int = Field(description="pages whose text could not be compared")
 
     @classmethod
     def from_groups(
-        cls, found: Duplicates, groups: Sequence[DuplicateGroup | None], request: GroupsRequest
+        cls,
+        found: Duplicates,
+        groups: Sequence[DuplicateGroup | None],
+        request: GroupsRequest,
+        among_paths: Sequence[Sequence[str]],
     ) -> DuplicatesAnswer:
         """Return the page of a result that a request asks for.
 
         groups: those of found, with the choices of reviews; None for a group that is left out.
+        among_paths: the existing files of each image of request.among.
         """
+        failures, failed, missing = found.failures, found.failed, found.missing
+        if request.among:
+            first_paths = {paths[0] for paths in among_paths if paths}
+            failures = tuple(each for each in failures if each.path in first_paths)
+            failed, missing = len(failures), len(set(request.among)) - len(first_paths)
         numbers = request.find_wanted(found)
         shown = [(number, group) for number in numbers if (group := groups[number]) is not None]
         page = [pair for pair in shown if pair[0] >= request.first]
@@ -205,7 +228,12 @@ class DuplicatesAnswer(BaseModel):
             duplicates_bytes=sum(file.size for file in moved),
             hidden=len(numbers) - len(shown),
             images=found.images,
-            failed=found.failed,
+            failed=failed,
+            failures=[
+                UnreadFile(name=os.path.basename(each.path), reason=each.message)  # noqa: PTH119
+                for each in failures[:MAX_SHOWN_FAILURES]
+            ],
+            missing=missing,
             unreadable=found.unreadable,
         )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from searchapp.types.picture import Failure
 from searchapp.types.search import Filter
+
+MAX_LISTED_FAILURES = 1000  # of a search for duplicates
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,14 @@ class Duplicates:
 
     groups: tuple[DuplicateGroup, ...]
     similar: tuple[DuplicateGroup, ...]  # empty unless DuplicateOptions.similar is set
-    images: int  # number of images compared
+    images: int  # number of images compared, without those that failed or whose file is gone
     failed: int  # number of images that could not be read
     # Number of pages of text that look like another page, and whose text cannot be compared.
     unreadable: int = 0
     reviewed: int = 0  # number of groups left out: an earlier review keeps all of their files
+    # Number of images that may be duplicates, but whose files are gone or have changed.
+    missing: int = 0
+    failures: tuple[Failure, ...] = ()  # the first MAX_LISTED_FAILURES files that failed
 
     @property
     def duplicate_count(self) -> int:

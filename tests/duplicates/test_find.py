@@ -98,7 +98,20 @@ def test_a_changed_file_is_skipped(opened: Library, album: Path, model: Path) ->
     assert "the file has changed since it was indexed" in failed.message
     last = events[-1]
     assert isinstance(last, DuplicatesFound)
-    assert (last.duplicates.failed, len(last.duplicates.groups)) == (1, 1)
+    found = last.duplicates
+    assert (found.images, found.failed, found.failures) == (2, 1, (failed,))
+    assert (found.missing, len(found.groups)) == (0, 1)
+
+
+def test_a_vanished_file_does_not_count_as_compared(
+    opened: Library, album: Path, model: Path
+) -> None:
+    """Its fingerprint is stored, but nobody could choose or move the file."""
+    index_folder(opened, album, model)
+    assert find_duplicates(opened).images == 3
+    (album / "boat-small.jpg").unlink()
+    found = find_duplicates(opened)
+    assert (found.images, found.failed, found.missing) == (2, 0, 1)
 
 
 def test_one_file_by_two_names_is_no_duplicate(

@@ -188,6 +188,59 @@ def test_selected_pictures_are_checked(tabs: BrowserTabs, site: str) -> None:
     locate_tile(page, 0).hover()
 
 
+def test_vanished_pictures_are_not_compared(
+    tabs: BrowserTabs, site: str, root: Path, tmp_path: Path
+) -> None:
+    """The page says how many pictures were compared, and which could not be."""
+    page = tabs.open_page(site)
+    expect_count(page, FILES - 2)
+    for name in ("moon", "snow"):
+        tile = page.locator(f'#results li:has(img[alt^="{name}"])')
+        tile.hover()
+        tile.get_by_role("checkbox").click()
+    moon, snow = root / "album/moon.jpg", root / "album/snow.jpg"
+    moon.rename(tmp_path / "moon.jpg")
+    try:
+        page.get_by_role("button", name="Check for duplicates").click()
+        expect(page.locator("#notice-title")).to_have_text("No duplicates")
+        expect(page.locator("#notice-text")).to_have_text(
+            re.compile(r"^1 picture compared with \d+$")
+        )
+        expect(page.locator("#warnings")).to_have_text("The file of 1 picture is not found.")
+        snow.rename(tmp_path / "snow.jpg")
+        page.get_by_role("button", name="Check again").click()
+        expect(page.locator("#notice-title")).to_have_text("No picture was compared")
+        expect(page.locator("#warnings")).to_have_text("The files of 2 pictures are not found.")
+    finally:
+        for file in (moon, snow):
+            if not file.exists():
+                (tmp_path / file.name).rename(file)
+
+
+def test_filters_without_a_picture_are_the_reason(tabs: BrowserTabs, site: str) -> None:
+    page = tabs.open_page(f"{site}/?view=duplicates&after=1999&before=1999")
+    expect(page.locator("#notice-title")).to_have_text("No picture was compared")
+    expect(page.locator("#notice-text")).to_have_text("No picture matches all filters.")
+
+
+def test_unreadable_pictures_are_named(tabs: BrowserTabs, site: str) -> None:
+    page = tabs.open_page(site)
+
+    def add_failures(route: Any) -> None:
+        failures = [{"name": "x.jpg", "reason": "the file is empty"}]
+        answer = route.fetch().json()
+        route.fulfill(json={**answer, "failed": 2, "failures": failures, "missing": 3})
+
+    page.route(re.compile(r"api/duplicates/[0-9a-f]+\?"), add_failures)
+    page.get_by_role("link", name="Duplicates").click()
+    expect(page.locator("#warnings")).to_contain_text(
+        "2 pictures could not be read: x.jpg (the file is empty) …"
+    )
+    expect(page.locator("#warnings")).to_contain_text("3 pictures left out: the files are gone")
+    page.get_by_role("link", name="Pictures", exact=True).click()
+    expect(page.locator("#warnings")).to_be_hidden()
+
+
 def test_old_tab_does_not_overwrite_later_choices(tabs: BrowserTabs, site: str, root: Path) -> None:
     """It shows the present choices instead; what is chosen then is saved."""
     address = f"{site}/?view=duplicates&reviewed=1"

@@ -10,6 +10,7 @@ from fastapi import Query as Parameter
 
 from searchapp.duplicates import move_script
 from searchapp.errors import QueryError
+from searchapp.files import storage
 from searchapp.library import Library
 from searchapp.server.api_examples import SCRIPT_RESPONSE
 from searchapp.server.app_state import ServiceDep
@@ -75,7 +76,11 @@ async def get_groups(
     """Return a page of the groups that a search has found, with the choices of reviews."""
     job = require_result(service.jobs, job_id, "duplicates")
     groups = await service.apply_reviews(job.result, show_all=parameters.reviewed)
-    return DuplicatesAnswer.from_groups(job.result, groups, parameters)
+    located = await service.locate_images(parameters.among)
+    among_paths = await service.run_blocking(
+        lambda: [list(filter(storage.can_exist, image.paths)) for image in located.values()]
+    )
+    return DuplicatesAnswer.from_groups(job.result, groups, parameters, among_paths)
 
 
 @router.get(

@@ -5,10 +5,10 @@ import { getDuplicates, scriptUrl, startDuplicates } from "./api.js";
 import { runJob, stopWaiting } from "./background_job.js";
 import { countMoved, makeGroup, waitUntilSaved } from "./duplicate_group.js";
 import { listenToDuplicateKeys } from "./duplicate_keys.js";
-import { filterKey } from "./filters.js";
+import { activeFilters, filterKey } from "./filters.js";
 import { showProblem } from "./gallery.js";
 import { changeState, getState, showAgain } from "./navigation.js";
-import { hideNotice, showNotice } from "./notices.js";
+import { drawWarnings, hideNotice, showNotice } from "./notices.js";
 import { text } from "./texts.js";
 import { $, createElement } from "./views.js";
 
@@ -53,6 +53,7 @@ async function loadGroups(shown, first) {
   $("more-groups").hidden = page.next === null;
   $("duplicates-bar").hidden = $("duplicates-help").hidden = false;
   drawStatus();
+  drawWarnings(listLeftOut(page));
   if (!page.total) showNone(page);
 }
 
@@ -67,21 +68,44 @@ function loadMore() {
 }
 
 function drawStatus() {
-  const { total, duplicates, duplicates_bytes: bytes, images, hidden } = search.page;
+  const { total, duplicates, duplicates_bytes: bytes, hidden } = search.page;
   const change = countMoved();
   const parts = [
     text("duplicates_found", duplicates + change.files, total, bytes + change.bytes),
-    text("compared", images),
+    describeCompared(search.page),
     hidden ? text("reviewed_before", hidden) : "",
   ];
   $("status").textContent = total ? parts.filter(Boolean).join(" · ") : "";
   $("script").hidden = duplicates + change.files === 0;
 }
 
-function showNone({ hidden, images }) {
+// Return the number of selected pictures that were compared.
+const countSelected = ({ failed, missing }) => getState().among.length - failed - missing;
+
+function describeCompared(page) {
+  const isSelection = getState().among.length > 0;
+  return isSelection ? text("compared_with", countSelected(page), page.images) : text("compared", page.images);
+}
+
+// Say which pictures could not be compared.
+function listLeftOut({ failed, failures, missing }) {
+  const names = failures.map(({ name, reason }) => `${name} (${reason})`).join(", ");
+  const isSelection = getState().among.length > 0;
+  return [
+    missing ? text(isSelection ? "files_missing" : "files_left_out", missing) : "",
+    failed ? text("not_read", failed, names, failed > failures.length) : "",
+  ].filter(Boolean);
+}
+
+function showNone(page) {
+  const { hidden } = page;
+  const state = getState();
+  const isNothing = state.among.length ? countSelected(page) <= 0 : page.images === 0;
+  const isFiltered = !state.among.length && activeFilters(state).length > 0 && !page.failed && !page.missing;
+  const reason = isNothing ? (isFiltered ? text("no_matching_text") : "") : describeCompared(page);
   showNotice("empty", {
-    title: text("no_duplicates"),
-    text: hidden ? text("all_reviewed", hidden) : text("compared", images),
+    title: text(isNothing ? "nothing_compared" : "no_duplicates"),
+    text: hidden ? text("all_reviewed", hidden) : reason,
     actions: hidden ? [[text("show_reviewed"), () => changeState({ reviewed: 1 })]] : [],
   });
 }
@@ -89,6 +113,7 @@ function showNone({ hidden, images }) {
 function clear() {
   search = null;
   hideNotice();
+  drawWarnings([]);
   $("groups").replaceChildren();
   $("status").textContent = $("duplicates-note").textContent = "";
   $("more-groups").hidden = $("duplicates-bar").hidden = $("duplicates-help").hidden = true;
