@@ -153,12 +153,12 @@ def _require_words(text: TextQuery | None) -> TextQuery:
     if text is None or text.is_empty:
         raise QueryError(
             "a search by text needs words, and no pictures or negative weights; add words, or "
-            "leave out --by text"
+            "search in pictures, too"
         )
     if text.is_too_long:
         raise QueryError(
             f"the text is too long for a search by text, which takes {MAX_FORM_CHARACTERS} "
-            "characters; shorten it, or leave out --by text"
+            "characters; shorten it, or search in pictures, too"
         )
     return text
 

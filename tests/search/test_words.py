@@ -95,7 +95,7 @@ def test_a_search_by_text_starts_no_engine(library: Library, fake_engines: FakeE
         with pytest.raises(QueryError, match=r"no such column|Atlantis"):
             find(library, "nonsense", by="text", **invalid)
     assert len(fake_engines.started_engines) == started
-    with pytest.raises(QueryError, match="too long for a search by text, which takes 500 char"):
+    with pytest.raises(QueryError, match=r"takes 500 characters; .* or search in pictures, too"):
         find(library, "red " * 200, by="text")
     long_text = 'red "boat" ' * 100
     assert find(library, long_text, truncate=True) == find(
