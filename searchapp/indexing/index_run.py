@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 # With 128 pictures, four engines of Qwen3-VL-2B embedded 230 per second on an H200, 210 with 32.
 # After each batch, its vectors are saved; so a model with many tokens gets fewer pictures.
 MIN_BATCH, MAX_BATCH, BATCH_TOKENS = 16, 128, 65536
-MAX_IMAGE_TOKENS = 2048  # assumed for a model that does not say how many a picture has
+ASSUMED_IMAGE_TOKENS = 2048  # of a picture, if the model does not say how many it has
 MAX_NAMED_LINKS = 100  # linked folders that a summary names
 # A GPU decodes JPEGs of a megapixel and more (engines/batched_jpeg.py), which have about this size;
 # RAW files contain such a JPEG. With "auto", it decodes some if so many files may be large JPEGs.
@@ -304,5 +304,5 @@ def _choose_batch_size(spec: ModelSpec) -> int:
         return MIN_BATCH
     if spec.pooling is None:
         return MAX_BATCH
-    tokens = spec.image_tokens or MAX_IMAGE_TOKENS
+    tokens = spec.image_tokens or ASSUMED_IMAGE_TOKENS
     return max(MIN_BATCH, min(MAX_BATCH, BATCH_TOKENS // tokens))
