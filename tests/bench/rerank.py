@@ -33,7 +33,7 @@ from PIL import Image  # noqa: E402
 from support.library import FakeEngines, index_folder, write_fake_clip  # noqa: E402
 from support.tiny_vlm_checkpoints import make_qwen3_vl  # noqa: E402
 
-from searchapp.engines import machine, reranker  # noqa: E402
+from searchapp.engines import machine, start_reranker  # noqa: E402
 from searchapp.engines.local_reranker import LocalReranker  # noqa: E402
 from searchapp.library import Library  # noqa: E402
 from searchapp.models import ModelSpec  # noqa: E402
@@ -129,7 +129,7 @@ def main() -> None:
             figures[kind] = measure_seconds(library, terms, options.photos)
     figures["used_mib"] = read_used_mib(free_before)
     figures["required_mib"] = spec.weights_mib + (
-        reranker.GPU_MIB if free_before else reranker.CPU_MIB
+        start_reranker.GPU_MIB if free_before else start_reranker.CPU_MIB
     )
     print(json.dumps(figures, indent=2))
 

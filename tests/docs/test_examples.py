@@ -21,7 +21,7 @@ from support.sample_pictures import save_picture
 
 from searchapp import cli, engines, models
 from searchapp.catalog.filters.where_condition import PHOTOS_COLUMNS
-from searchapp.engines import reranker
+from searchapp.engines import start_reranker
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -44,7 +44,7 @@ def home(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(models.starter, "find_starter", lambda: model)
     monkeypatch.setattr(engines, "start_engine", fake_engines)
-    monkeypatch.setattr(reranker, "start_reranker", lambda name, **_: FakeReranker())
+    monkeypatch.setattr(start_reranker, "start_reranker", lambda name, **_: FakeReranker())
     picture = tmp_path / "Pictures/boat.jpg"
     monkeypatch.setattr("searchapp.files.fetch_url.download", lambda url: picture.read_bytes())
     return tmp_path

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 from support.vllm_server import FakeVllmServer, make_status_fault
 
-from searchapp.engines import Refusal, machine, reranker
+from searchapp.engines import Refusal, machine
 from searchapp.engines.http_requests import RetryPolicy
 from searchapp.engines.remote_reranker import RemoteReranker, build_rerank_command
-from searchapp.engines.reranker import RerankQuestion, start_reranker
+from searchapp.engines.reranker import RerankQuestion
+from searchapp.engines.start_reranker import start_reranker
 from searchapp.errors import EngineError, ModelError, QueryError
 from searchapp.models import resolve_model
 from searchapp.models.qwen3_vl_reranker import (
@@ -78,7 +79,7 @@ def test_too_little_memory_is_one_clear_error(
     gpus = [machine.Gpu("0", 5000)] if has_gpu else []
     monkeypatch.setattr(machine, "list_gpus", lambda: gpus)
     monkeypatch.setattr(machine, "read_free_memory_mib", lambda: 5000)
-    monkeypatch.setattr(reranker, "has_gpu", lambda: has_gpu)
+    monkeypatch.setattr("searchapp.engines.start_reranker.has_gpu", lambda: has_gpu)
     kind = "GPU memory" if has_gpu else "memory"
     with pytest.raises(EngineError, match=rf"MiB of {kind}, and 5,000 MiB are free\. Use a small"):
         start_reranker()

@@ -17,7 +17,8 @@ from searchapp.engines.local import LocalEngine
 from searchapp.engines.local_reranker import LocalReranker
 from searchapp.engines.remote import encode_picture_url
 from searchapp.engines.remote_reranker import build_rerank_command
-from searchapp.engines.reranker import RerankQuestion, start_reranker
+from searchapp.engines.reranker import RerankQuestion
+from searchapp.engines.start_reranker import start_reranker
 from searchapp.errors import ModelError
 from searchapp.models import EngineInput, resolve_model
 from searchapp.models.qwen3_vl_reranker import (

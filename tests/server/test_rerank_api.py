@@ -14,7 +14,7 @@ from support.fake_reranker import FakeReranker
 from support.library import FakeEngines, RunCommand
 from support.live_server import serve_library
 
-from searchapp.engines import reranker as reranker_module
+from searchapp.engines import start_reranker
 from searchapp.errors import EngineError
 
 
@@ -89,7 +89,7 @@ def test_the_command_prints_both_scores(
     run: RunCommand, library: Path, reranker: FakeReranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of --rerank can be left out: a text that follows it is the query."""
-    monkeypatch.setattr(reranker_module, "start_reranker", lambda name, **_: reranker(name))
+    monkeypatch.setattr(start_reranker, "start_reranker", lambda name, **_: reranker(name))
     result = run("query", "--rerank", "blue", "--json")
     assert result.exit_code == 0, result.output
     hits = json.loads(result.stdout)
@@ -114,7 +114,7 @@ def test_a_saved_search_is_reranked(
     tmp_path: Path,
 ) -> None:
     """It keeps the number of hits to rerank, and the reranker, wherever it runs."""
-    monkeypatch.setattr(reranker_module, "start_reranker", lambda name, **_: reranker(name))
+    monkeypatch.setattr(start_reranker, "start_reranker", lambda name, **_: reranker(name))
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path)
     saving = run("saved", "add", "blues", "--rerank", "blue", "--reranker", "./model")

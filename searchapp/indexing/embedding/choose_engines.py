@@ -84,14 +84,14 @@ class EngineChoice:
         )
 
     def start_reranker(self, name: str | None) -> Reranker:
-        """Start a reranker in this process, or connect to a vLLM server: see reranker.py.
+        """Start a reranker in this process, or connect to a vLLM server: see start_reranker.py.
 
         name: a model, or the address of its server; None: the default model. Raises EngineError or
         ModelError if that fails.
         """
-        from searchapp.engines import reranker
+        from searchapp.engines import start_reranker
 
-        return reranker.start_reranker(
+        return start_reranker.start_reranker(
             name, seed=self.seed, verbose=self.verbose, url=self.url, api_key=self.api_key
         )
 
