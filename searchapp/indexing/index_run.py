@@ -15,6 +15,7 @@ from searchapp.files import storage
 from searchapp.files.companions import find_related_paths
 from searchapp.files.scan import JPEG_SUFFIXES, RAW_SUFFIXES
 from searchapp.indexing import refresh_metadata
+from searchapp.indexing.embedding.batches import choose_batch_size
 from searchapp.indexing.embedding.choose_engines import EmbeddingSource
 from searchapp.indexing.embedding.outcomes import Outcome
 from searchapp.indexing.name_places import name_places
@@ -22,7 +23,7 @@ from searchapp.indexing.recent_rate import RecentRate
 from searchapp.indexing.save_outcomes import OutcomeWriter
 from searchapp.indexing.scan_folders import make_plan, scan_folders
 from searchapp.indexing.vanished_files import find_vanished_files, list_scopes
-from searchapp.models import ModelSpec, has_gpu
+from searchapp.models import ModelSpec
 from searchapp.pictures import metadata
 from searchapp.types import (
     Collection,
@@ -43,11 +44,6 @@ from searchapp.types import (
 
 logger = logging.getLogger(__name__)
 
-# Pictures in a batch. vLLM computes a batch in several steps; while one runs, it prepares the next.
-# With 128 pictures, four engines of Qwen3-VL-2B embedded 230 per second on an H200, 210 with 32.
-# After each batch, its vectors are saved; so a model with many tokens gets fewer pictures.
-MIN_BATCH, MAX_BATCH, BATCH_TOKENS = 16, 128, 65536
-ASSUMED_IMAGE_TOKENS = 2048  # of a picture, if the model does not say how many it has
 MAX_NAMED_LINKS = 100  # linked folders that a summary names
 # A GPU decodes JPEGs of a megapixel and more (engines/batched_jpeg.py), which have about this size;
 # RAW files contain such a JPEG. With "auto", it decodes some if so many files may be large JPEGs.
@@ -234,7 +230,7 @@ class IndexRun:
         if not plan.pending_files:
             return
         done_count = 0
-        size = self.options.batch_size or _choose_batch_size(self.spec)
+        size = self.options.batch_size or choose_batch_size(self.spec)
         logger.info("Embedding %d files in batches of %d", plan.pending_files, size)
         decode = self._choose_decode_device(seen)
         self._source = source = self.start_source(collection, plan.pending_files, decode)
@@ -296,13 +292,3 @@ class IndexRun:
     def _find_vanished(self, seen: ScanDiff) -> tuple[dict[str, int], list[VanishedFilesKept]]:
         path_counts = self.writer.path_count_by_known_image
         return find_vanished_files(seen, self.roots, self.options, path_counts)
-
-
-def _choose_batch_size(spec: ModelSpec) -> int:
-    """Return the number of pictures in a batch that keeps the GPU or the CPU busy."""
-    if not has_gpu():
-        return MIN_BATCH
-    if spec.pooling is None:
-        return MAX_BATCH
-    tokens = spec.image_tokens or ASSUMED_IMAGE_TOKENS
-    return max(MIN_BATCH, min(MAX_BATCH, BATCH_TOKENS // tokens))

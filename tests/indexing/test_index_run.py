@@ -11,9 +11,7 @@ from support.library import FakeEngines, index_folder, search_file_names, write_
 from support.sample_pictures import save_picture
 
 from searchapp.errors import FolderError, LibraryError, ModelError
-from searchapp.indexing import index_run
 from searchapp.library import Library
-from searchapp.models import resolve_model
 from searchapp.types import (
     EngineStarting,
     FileFailed,
@@ -365,14 +363,3 @@ def test_a_folder_with_a_common_name_prefix_is_not_below_the_other(
     index_folder(opened, tmp_path / "photos-old", model)
     assert index_folder(opened, tmp_path / "photos", model) == RunSummary(added=1)
     assert opened.info().files == 2
-
-
-@pytest.mark.parametrize(("model", "has_gpu", "pictures"), [
-    ("clip-vit-l-14", True, 128), ("qwen3-vl-embedding-2b", True, 126), ("vlm2vec", True, 83),
-    ("e5-v", True, 32), ("qwen3-vl-embedding-2b", False, 16), ("clip-vit-l-14", False, 16),
-])  # fmt: skip
-def test_a_batch_has_fewer_pictures_of_many_tokens(
-    monkeypatch: pytest.MonkeyPatch, model: str, has_gpu: bool, pictures: int
-) -> None:
-    monkeypatch.setattr(index_run, "has_gpu", lambda: has_gpu)
-    assert index_run._choose_batch_size(resolve_model(model)) == pictures

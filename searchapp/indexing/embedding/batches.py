@@ -8,10 +8,26 @@ from itertools import islice
 
 from searchapp.catalog import FileTask
 from searchapp.files.scan import is_video
+from searchapp.models import ModelSpec, has_gpu
 from searchapp.pictures import video
 
 # Files in a worker's first batch, which may wait for the engine's start, and in the last batches.
 MIN_BATCH_FILES = 16
+# Pictures in a batch. vLLM computes a batch in several steps; while one runs, it prepares the next.
+# With 128 pictures, four engines of Qwen3-VL-2B embedded 230 per second on an H200, 210 with 32.
+# After each batch, its vectors are saved; so a model with many tokens gets fewer pictures.
+MIN_BATCH, MAX_BATCH, BATCH_TOKENS = 16, 128, 65536
+ASSUMED_IMAGE_TOKENS = 2048  # of a picture, if the model does not say how many it has
+
+
+def choose_batch_size(spec: ModelSpec) -> int:
+    """Return the number of pictures in a batch that keeps the GPU or the CPU busy."""
+    if not has_gpu():
+        return MIN_BATCH
+    if spec.pooling is None:
+        return MAX_BATCH
+    tokens = spec.image_tokens or ASSUMED_IMAGE_TOKENS
+    return max(MIN_BATCH, min(MAX_BATCH, BATCH_TOKENS // tokens))
 
 
 def count_max_pictures(task: FileTask) -> int:
