@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from searchapp.vectors import VectorIndex, pack_vector
 from searchapp.vectors.exact_cosines import FetchVectors
 from searchapp.vectors.faiss_files.faiss_index import FaissIndex
+from searchapp.vectors.faiss_files.inverted_lists import InvertedLists
 from searchapp.vectors.faiss_files.scan_steps import scan_in_steps
 
 COUNT, DIMENSIONS = 20_000, 32
@@ -69,13 +70,13 @@ def test_only_lists_with_allowed_ids_are_scanned(
     monkeypatch.setattr("searchapp.vectors.faiss_files.index.MAX_MASKED_SHARE", 0.2)
     allowed = make_filters(vectors)["side 0.11"]
     scanned: list[int] = []
-    original = FaissIndex._scan_lists
+    original = InvertedLists.scan
 
-    def scan(self: FaissIndex, *arguments: Any) -> object:
+    def scan(self: InvertedLists, *arguments: Any) -> object:
         scanned.extend(arguments[-1].ravel().tolist())
         return original(self, *arguments)
 
-    monkeypatch.setattr(FaissIndex, "_scan_lists", scan)
+    monkeypatch.setattr(InvertedLists, "scan", scan)
     index.search(vectors[-1], 10, allowed)
     mask = index._base.find_lists(allowed)
     assert mask is not None

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from searchapp.files.display_path import is_utf8
 from searchapp.vectors.faiss_files import choose_index, packed_lists, rotation
 from searchapp.vectors.faiss_files.checksums import ChecksumWriter
+from searchapp.vectors.faiss_files.inverted_lists import InvertedLists, ListMask
 from searchapp.vectors.faiss_files.scan_steps import ScanLists
 from searchapp.vectors.faiss_files.threads import limit_threads
 from searchapp.vectors.faiss_files.training import compute_sample_size, train_index
 from searchapp.vectors.packing import Ids, Vectors
 
-# Measured: with fewer probes than this minimum, recall is lost in an index with few lists. Packed
-# lists are scanned faster. So an index has fewer of them, and scans a larger part.
-MIN_PROBES, PROBES_PER_ROOT = 112, 1.75  # per square root of the number of lists
-MIN_PACKED_PROBES, PACKED_PROBES_PER_ROOT = 112, 3.5
 # The first bytes of a file whose index is an IndexIDMap or IndexIDMap2, not an IVF index.
 ID_MAP_MAGIC_BYTES = (b"IxMp", b"IxM2")
-
-ListMask: TypeAlias = NDArray[np.bool_]  # for each inverted list, whether a search may scan it
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +44,7 @@ class FaissIndex:
         self._rotation_blocks = self._read_rotation()
         inner = None if self._ivf is not None else faiss.downcast_index(index.index)
         self._inner = inner
-        quantizer = faiss.downcast_index(self._ivf.quantizer) if self._ivf is not None else None
-        self._graph: Any = quantizer if isinstance(quantizer, faiss.IndexHNSWFlat) else None
-        self._list_numbers: NDArray[np.unsignedinteger] | None = None  # see _get_list_numbers
+        self._lists = InvertedLists(self._ivf) if self._ivf is not None else None
         self.is_exact = isinstance(inner, faiss.IndexFlat)
         self._uses_inner_product = index.metric_type == faiss.METRIC_INNER_PRODUCT
 
@@ -96,44 +86,17 @@ class FaissIndex:
         """Return a copy of the ids of all vectors, in no particular order."""
         import faiss
 
-        if self._ivf is None:
+        if self._lists is None:
             ids: Ids = faiss.vector_to_array(self._index.id_map)
             return ids
-        return np.concatenate([np.empty(0, dtype=np.int64), *self._read_lists()])
-
-    def _read_lists(self) -> Iterator[Ids]:
-        """Yield a copy of the ids of each inverted list."""
-        lists = self._ivf.invlists
-        for number in range(self._ivf.nlist):
-            ids: Ids = np.empty(0, dtype=np.int64)
-            if size := lists.list_size(number):
-                pointer = lists.get_ids(number)
-                ids = self._faiss.rev_swig_ptr(pointer, size).copy()
-                lists.release_ids(number, pointer)
-            yield ids
+        return np.concatenate([np.empty(0, dtype=np.int64), *self._lists.read_ids()])
 
     def find_lists(self, ids: Ids) -> ListMask | None:
         """Return which inverted lists contain some of these ids, [lists]; None if it has no lists.
 
         The first call reads all ids of the index.
         """
-        if self._ivf is None:
-            return None
-        numbers = self._get_list_numbers()
-        mask = np.zeros(self._ivf.nlist + 1, dtype=bool)
-        mask[numbers[ids[ids < len(numbers)]]] = True
-        return mask[:-1]
-
-    def _get_list_numbers(self) -> NDArray[np.unsignedinteger]:
-        """Return the number of the list of each id; for ids that are not in the index, nlist."""
-        if self._list_numbers is None:
-            id_lists = list(self._read_lists())
-            max_id = max((int(ids.max()) for ids in id_lists if len(ids)), default=-1)
-            numbers = np.full(max_id + 1, self._ivf.nlist, np.min_scalar_type(self._ivf.nlist))
-            for number, ids in enumerate(id_lists):
-                numbers[ids] = number
-            self._list_numbers = numbers
-        return self._list_numbers
+        return None if self._lists is None else self._lists.find_lists(ids)
 
     def compute_sample_size(self, policy: choose_index.IndexPolicy) -> int:
         """Return the number of vectors to train the index with; 0 if it needs no training."""
@@ -146,13 +109,13 @@ class FaissIndex:
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Add vectors, [n, dimensions], with new ids, [n]."""
-        self._list_numbers = None
+        self._forget_ids()
         self._index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), ids)
 
     def remove(self, ids: Ids) -> None:
         """Remove vectors by id. Raises RemovalUnsupportedError if this kind cannot remove."""
         faiss = self._faiss
-        self._list_numbers = None
+        self._forget_ids()
         try:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.remove_ids(self._index, self._ivf, ids)
@@ -167,24 +130,23 @@ class FaissIndex:
         except RuntimeError as error:
             raise RemovalUnsupportedError(str(error)) from error
 
+    def _forget_ids(self) -> None:
+        if self._lists is not None:
+            self._lists.forget_ids()
+
     def _read_rotation(self) -> Vectors | None:
         is_single = len(self._transforms) == 1
         return rotation.read_blocks(self._transforms[0]) if is_single else None
 
-    @cached_property
+    @property
     def min_probes(self) -> int:
         """Return the minimum number of inverted lists to search; 0 if the index has no lists."""
-        if self._ivf is None:
-            return 0
-        root = math.sqrt(self._ivf.nlist)
-        if packed_lists.has_packed_lists(self._ivf):
-            return max(MIN_PACKED_PROBES, round(PACKED_PROBES_PER_ROOT * root))
-        return max(MIN_PROBES, round(PROBES_PER_ROOT * root))
+        return 0 if self._lists is None else self._lists.min_probes
 
     @property
     def list_count(self) -> int:
         """Return the number of inverted lists; 0 if the index has no lists."""
-        return int(self._ivf.nlist) if self._ivf is not None else 0
+        return 0 if self._lists is None else len(self._lists)
 
     def search_each(
         self, queries: Vectors, count: int, selector: Any, probes: int
@@ -205,15 +167,15 @@ class FaissIndex:
         if not len(self):
             return np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
         queries = self._transform(queries)
-        probes = min(probes, max(1, self.list_count))
-        # To find many lists, comparing all centroids is faster than the HNSW graph.
-        if self._graph is not None and probes * 4 >= self._ivf.nlist:
-            distances, lists = self._graph.storage.search(queries, probes)
-            return self._scan_lists(queries, count, selector, distances, lists)
-        parameters = self._make_parameters(count, selector, probes)
-        index = self._index if self._ivf is None else self._ivf
-        with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
-            scores, ids = index.search(queries, count, params=parameters)
+        if self._lists is not None:
+            ids, scores = self._lists.search(
+                queries, count, selector, min(probes, max(1, len(self._lists)))
+            )
+        else:
+            with limit_threads(queries.size * len(self)) if self.is_exact else nullcontext():
+                scores, ids = self._index.search(
+                    queries, count, params=self._make_parameters(count, selector)
+                )
         return ids, self._to_cosines(scores)
 
     def start_scan(
@@ -224,51 +186,14 @@ class FaissIndex:
         query: [1, dimensions]. count: the function returns at most so many vectors, with
         approximate cosines. mask: the lists to scan; None: all.
         """
-        query = self._transform(query)
-        distances, lists = self._sort_lists(query)
-        if mask is not None:
-            is_chosen = mask[lists]
-            distances, lists = distances[is_chosen], lists[is_chosen]
+        assert self._lists is not None
+        scan, list_count = self._lists.start_scan(self._transform(query), count, selector, mask)
 
-        def scan(start: int, end: int) -> tuple[Ids, Vectors]:
-            part = slice(start, end)
-            ids, cosines = self._scan_lists(
-                query, count, selector, distances[None, part], lists[None, part]
-            )
-            is_found = ids >= 0
-            return ids[is_found], cosines[is_found]
+        def scan_cosines(start: int, end: int) -> tuple[Ids, Vectors]:
+            ids, scores = scan(start, end)
+            return ids, self._to_cosines(scores)
 
-        return scan, len(lists)
-
-    def _sort_lists(self, query: Vectors) -> tuple[Vectors, Ids]:
-        """Return the distances of all inverted lists and their numbers, nearest first: [lists]."""
-        faiss, count = self._faiss, self._ivf.nlist
-        centroids = self._ivf.quantizer if self._graph is None else self._graph.storage
-        centroids = faiss.downcast_index(centroids)
-        if not isinstance(centroids, faiss.IndexFlatL2):
-            distances, lists = centroids.search(query, count)
-            return distances[0], lists[0]
-        # Half the time of a search in IndexFlatL2, whose heap is slow for so many results.
-        all_distances = np.empty(count, np.float32)
-        faiss.fvec_L2sqr_ny(
-            _get_pointer(all_distances), _get_pointer(query), centroids.get_xb(), centroids.d, count
-        )
-        lists = np.argsort(all_distances)
-        return all_distances[lists], lists
-
-    def _scan_lists(
-        self, queries: Vectors, count: int, selector: Any, distances: Vectors, lists: Ids
-    ) -> tuple[Ids, Vectors]:
-        """Return what search_many does, from the given lists: [n, lists], with their distances."""
-        scores = np.empty((len(queries), count), np.float32)
-        ids = np.full((len(queries), count), -1, np.int64)
-        if lists.size and count:
-            self._ivf.search_preassigned_c(
-                len(queries), _get_pointer(queries), count,
-                *map(_get_pointer, (lists, distances, scores, ids)), False,
-                self._make_parameters(count, selector, lists.shape[1]),
-            )  # fmt: skip
-        return ids, self._to_cosines(scores)
+        return scan_cosines, list_count
 
     def _transform(self, queries: Vectors) -> Vectors:
         """Return queries as the inverted lists have their vectors."""
@@ -281,18 +206,12 @@ class FaissIndex:
     def _to_cosines(self, scores: Vectors) -> Vectors:
         return scores if self._uses_inner_product else np.float32(1) - scores / np.float32(2)
 
-    def _make_parameters(self, count: int, selector: Any, probes: int) -> Any:
-        faiss = self._faiss
+    def _make_parameters(self, count: int, selector: Any) -> Any:
+        """Return the search parameters of an index without inverted lists."""
         arguments = {"sel": selector} if selector is not None else {}
-        if self._ivf is None:
-            if isinstance(self._inner, faiss.IndexHNSW):
-                return faiss.SearchParametersHNSW(efSearch=max(64, count), **arguments)
-            return faiss.SearchParameters(**arguments) if arguments else None
-        if self._graph is not None:
-            arguments["quantizer_params"] = faiss.SearchParametersHNSW(efSearch=max(64, probes))
-        if isinstance(self._ivf, faiss.IndexIVFRaBitQ):
-            return faiss.IVFRaBitQSearchParameters(nprobe=probes, qb=8, **arguments)
-        return faiss.SearchParametersIVF(nprobe=probes, **arguments)
+        if isinstance(self._inner, self._faiss.IndexHNSW):
+            return self._faiss.SearchParametersHNSW(efSearch=max(64, count), **arguments)
+        return self._faiss.SearchParameters(**arguments) if arguments else None
 
     @staticmethod
     def set_thread_count(count: int) -> None:
@@ -324,9 +243,3 @@ def _disable_prefetch(ivf: Any) -> None:
     lists = faiss.downcast_InvertedLists(ivf.invlists) if ivf is not None else None
     if isinstance(lists, faiss.OnDiskInvertedLists):
         lists.prefetch_nthread = 0
-
-
-def _get_pointer(array: Any) -> Any:
-    import faiss
-
-    return faiss.swig_ptr(array)

@@ -14,7 +14,8 @@ import numpy as np
 from searchapp.files.atomic import write_atomically
 from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
-from searchapp.vectors.faiss_files.faiss_index import FaissIndex, ListMask, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.faiss_index import FaissIndex, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.inverted_lists import ListMask
 from searchapp.vectors.faiss_files.scan_steps import scan_in_steps
 from searchapp.vectors.faiss_files.training import TooFewVectorsError
 from searchapp.vectors.faiss_files.vector_file import VectorFile, get_vector_file
