@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from searchapp import Hit, IndexOptions, Library, Query, SearchOptions, Term
-from searchapp.cli.progress import format_summary, show_run
+from searchapp.cli.event_lines import format_summary
+from searchapp.cli.progress import show_run
 from searchapp.cli.start_engine import start_until_exit
 from searchapp.errors import SearchAppError
 from searchapp.indexing.embedding.choose_engines import EngineChoice

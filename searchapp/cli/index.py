@@ -115,7 +115,8 @@ def command(
     searchapp index --dry-run ~/Pictures /mnt/camera
     searchapp index s3://my-bucket/photos
     """
-    from searchapp.cli.progress import format_summary, show_run
+    from searchapp.cli.event_lines import format_summary
+    from searchapp.cli.progress import show_run
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.cli.watchdog import exit_on_hang
     from searchapp.files.library_folder import resolve_library_folder

@@ -94,7 +94,8 @@ def command(
     searchapp watch --poll --interval 60 /mnt/nas/photos
     searchapp watch --json ~/Pictures >> watch.jsonl
     """
-    from searchapp.cli.progress import format_summary, show_run
+    from searchapp.cli.event_lines import format_summary
+    from searchapp.cli.progress import show_run
     from searchapp.cli.start_engine import start_until_exit
     from searchapp.cli.watchdog import exit_on_hang
     from searchapp.indexing.embedding.choose_engines import EngineChoice
@@ -145,7 +146,7 @@ def _raise_on_sigterm() -> Iterator[None]:
 
 
 def _format_watch_event(event: WatchEvent) -> list[str]:
-    from searchapp.cli.progress import format_summary
+    from searchapp.cli.event_lines import format_summary
     from searchapp.indexing.watch import (
         ChangesIndexed,
         FolderAvailableAgain,

@@ -3,12 +3,8 @@
 import pytest
 from support.clock import Clock
 
-from searchapp.cli.progress import (
-    LineDisplay,
-    format_event,
-    format_remaining_time,
-    format_summary,
-)
+from searchapp.cli.event_lines import format_event, format_remaining_time, format_summary
+from searchapp.cli.progress import LineDisplay
 from searchapp.indexing.recent_rate import RecentRate
 from searchapp.types import EngineStarting, Progress, RunSummary, ScanFinished
 
