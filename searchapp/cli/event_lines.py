@@ -127,5 +127,5 @@ def format_remaining_time(rate: RecentRate, remaining_count: int) -> str:
     seconds = remaining_count / per_second
     for limit_s, unit_s, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit_s:
-            return f"about {seconds / unit_s:.0f} {unit} left"
+            return f"about {max(1, round(seconds / unit_s))} {unit} left"
     return f"about {format_count(round(seconds / 86400), 'day')} left"

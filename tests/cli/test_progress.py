@@ -60,6 +60,15 @@ def test_a_remaining_time_has_a_readable_unit(remaining: int, text: str) -> None
     assert format_remaining_time(rate, remaining) == text
 
 
+def test_the_shortest_remaining_time_is_a_second() -> None:
+    """It was "about 0 s left"."""
+    rate = RecentRate(clock := Clock())
+    rate.add_sample(0)
+    clock.now_s += 10
+    rate.add_sample(180)
+    assert format_remaining_time(rate, 8) == "about 1 s left"
+
+
 def test_without_progress_there_is_no_remaining_time() -> None:
     rate = RecentRate(clock := Clock())
     for _ in range(2):
