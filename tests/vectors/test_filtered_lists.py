@@ -91,7 +91,8 @@ def test_a_filter_may_leave_no_list(index: VectorIndex, vectors: NDArray[np.floa
     assert not mask.any()
     scan, list_count = index._base.start_scan(vectors[:1], 10, None, mask)
     assert list_count == 0
-    assert [len(found) for found in scan_in_steps(scan, 0, 5, keep=10, wanted=3)] == [0, 0]
+    ids, _ = scan_in_steps(scan, 1, 0, 5, keep=10, wanted=3)
+    assert (ids == -1).all()
 
 
 def test_vectors_that_the_index_lacks_are_compared(vectors: NDArray[np.float32]) -> None:
@@ -102,44 +103,65 @@ def test_vectors_that_the_index_lacks_are_compared(vectors: NDArray[np.float32])
 
 
 def test_a_step_scans_the_next_lists(index: VectorIndex, vectors: NDArray[np.float32]) -> None:
-    """All steps together find what one scan of all lists finds."""
-    scan, list_count = index._base.start_scan(vectors[:1], 50, None, None)
-    parts = [scan(start, start + 32) for start in range(0, list_count, 32)]
-    ids, cosines = (np.concatenate(part) for part in zip(*parts, strict=True))
-    ((expected_ids, expected),) = index._base.search_each(vectors[:1], 50, None, list_count)
-    best = np.argsort(-cosines, kind="stable")[:50]
-    np.testing.assert_allclose(cosines[best], expected, atol=1e-6)
-    assert len(set(ids[best]) & set(expected_ids)) >= 49
+    """All steps together find what one scan of all lists finds, also for a part of the queries."""
+    queries = vectors[:3]
+    scan, list_count = index._base.start_scan(queries, 50, None, None)
+    parts = [scan(np.array([2, 0]), start, start + 32) for start in range(0, list_count, 32)]
+    ids, cosines = (np.hstack(part) for part in zip(*parts, strict=True))
+    expected = index._base.search_each(queries[[2, 0]], 50, None, list_count)
+    for found, scores, (expected_ids, expected_scores) in zip(ids, cosines, expected, strict=True):
+        best = np.argsort(-scores, kind="stable")[:50]
+        np.testing.assert_allclose(scores[best], expected_scores, atol=1e-6)
+        assert len(set(found[best]) & set(expected_ids)) >= 49
+
+
+@pytest.mark.parametrize("share", [0.11, 0.3])
+def test_queries_together_find_what_each_finds(
+    index: VectorIndex, vectors: NDArray[np.float32], share: float
+) -> None:
+    queries, allowed = vectors[:40] + 0.1 * vectors[100:140], make_filters(vectors)[f"side {share}"]
+    assert index.search_many(queries, 10, allowed) == [
+        index.search(query, 10, allowed) for query in queries
+    ]
+
+
+class Lists:
+    """A hundred lists of ten vectors for each query, and the steps that scanned them."""
+
+    def __init__(self, *, best_first: bool) -> None:
+        self.best_first, self.steps = best_first, list[tuple[list[int], int, int]]()
+
+    def scan(
+        self, numbers: NDArray[np.int64], start: int, end: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best 20 vectors; for query 1, the best ones are always in the last lists."""
+        self.steps.append((numbers.tolist(), start, end))
+        ids, cosines = np.full((len(numbers), 20), -1), np.zeros((len(numbers), 20), np.float32)
+        for row, number in enumerate(numbers):
+            found = np.arange(10 * start, 10 * end)
+            is_best_first = self.best_first and number != 1
+            found = (found if is_best_first else found[::-1])[:20]
+            ids[row, : len(found)] = found
+            cosines[row, : len(found)] = found / (-1000 if is_best_first else 1000)
+        return ids, cosines
 
 
 def test_steps_end_when_they_find_hardly_any_better_vector() -> None:
-    """List n holds ten vectors; the best ones are in the first lists."""
-    lists = [np.arange(10 * n, 10 * n + 10) for n in range(100)]
-    asked: list[tuple[int, int]] = []
+    """Each query ends at its own step."""
+    lists = Lists(best_first=True)
+    ids, _ = scan_in_steps(lists.scan, 2, 100, 4, keep=20, wanted=5)
+    assert lists.steps[:3] == [([0, 1], 0, 4), ([0, 1], 4, 6), ([1], 6, 9)]
+    assert lists.steps[-1][2] == 100, "each step finds better vectors for query 1"
+    assert [start for _, start, _ in lists.steps[1:]] == [end for *_, end in lists.steps[:-1]]
+    assert sorted(ids[0].tolist()) == list(range(20))
+    assert sorted(ids[1].tolist()) == list(range(980, 1000))
 
-    def scan(start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        asked.append((start, end))
-        ids = np.concatenate([*lists[start:end], lists[0][:0]])
-        best = ids[:20] if end <= 12 else ids[:1]
-        return best, (1 - best / 1000).astype(np.float32)
 
-    ids, _ = scan_in_steps(scan, 100, 4, keep=20, wanted=5)
-    assert asked == [(0, 4), (4, 6)], "the second step finds nothing better"
-    assert sorted(ids.tolist()) == list(range(20))
-    asked.clear()
-    ids, _ = scan_in_steps(scan, 100, 4, keep=20, wanted=25)
-    assert asked[-1][1] == 100, "too few were found"
-    asked.clear()
-
-    def scan_reversed(start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        asked.append((start, end))
-        ids = np.concatenate(lists[start:end])[-20:]
-        return ids, (ids / 1000).astype(np.float32)
-
-    ids, _ = scan_in_steps(scan_reversed, 100, 4, keep=20, wanted=5)
-    assert asked[-1][1] == 100, "each step finds better ones"
-    assert sorted(ids.tolist()) == list(range(980, 1000))
-    assert [start for start, _ in asked[1:]] == [end for _, end in asked[:-1]]
+def test_steps_go_on_until_enough_vectors_are_found() -> None:
+    lists = Lists(best_first=True)
+    ids, _ = scan_in_steps(lists.scan, 1, 100, 1, keep=20, wanted=15)
+    assert [(start, end) for _, start, end in lists.steps] == [(0, 1), (1, 2), (2, 3)]
+    assert sorted(ids[0].tolist()) == list(range(20))
 
 
 def test_small_filters_do_not_read_the_lists(

@@ -152,10 +152,7 @@ class FaissIndex:
         self, queries: Vectors, count: int, selector: Any, probes: int
     ) -> list[tuple[Ids, Vectors]]:
         """Return the ids nearest to each query, [n, dimensions], and their approximate cosines."""
-        ids, cosines = self.search_many(queries, count, probes, selector)
-        if (ids >= 0).all():
-            return list(zip(ids, cosines, strict=True))
-        return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
+        return split_found(*self.search_many(queries, count, probes, selector))
 
     def search_many(
         self, queries: Vectors, count: int, probes: int, selector: Any = None
@@ -179,18 +176,18 @@ class FaissIndex:
         return ids, self._to_cosines(scores)
 
     def start_scan(
-        self, query: Vectors, count: int, selector: Any, mask: ListMask | None
+        self, queries: Vectors, count: int, selector: Any, mask: ListMask | None
     ) -> tuple[ScanLists, int]:
         """Return a function that scans inverted lists, nearest first, and the number of lists.
 
-        query: [1, dimensions]. count: the function returns at most so many vectors, with
-        approximate cosines. mask: the lists to scan; None: all.
+        The function returns approximate cosines. queries: [n, dimensions]. count: vectors to return
+        for each query. mask: the lists to scan; None: all.
         """
         assert self._lists is not None
-        scan, list_count = self._lists.start_scan(self._transform(query), count, selector, mask)
+        scan, list_count = self._lists.start_scan(self._transform(queries), count, selector, mask)
 
-        def scan_cosines(start: int, end: int) -> tuple[Ids, Vectors]:
-            ids, scores = scan(start, end)
+        def scan_cosines(numbers: Ids, start: int, end: int) -> tuple[Ids, Vectors]:
+            ids, scores = scan(numbers, start, end)
             return ids, self._to_cosines(scores)
 
         return scan_cosines, list_count
@@ -230,6 +227,13 @@ class FaissIndex:
             if packed_lists.has_packed_lists(self._ivf):
                 packed_lists.write_table(self._ivf, writer.write)
             writer.finish()
+
+
+def split_found(ids: Ids, cosines: Vectors) -> list[tuple[Ids, Vectors]]:
+    """Return the results of each query, without missing ones. ids: [n, count]; -1: missing."""
+    if (ids >= 0).all():
+        return list(zip(ids, cosines, strict=True))
+    return [(row[row != -1], found[row != -1]) for row, found in zip(ids, cosines, strict=True)]
 
 
 def _get_utf8_path(file: Path, descriptor: int) -> str:

@@ -14,7 +14,11 @@ import numpy as np
 from searchapp.files.atomic import write_atomically
 from searchapp.vectors.exact_cosines import FetchVectors, compute_cosines, select_best
 from searchapp.vectors.faiss_files.choose_index import EXACT, IndexPolicy
-from searchapp.vectors.faiss_files.faiss_index import FaissIndex, RemovalUnsupportedError
+from searchapp.vectors.faiss_files.faiss_index import (
+    FaissIndex,
+    RemovalUnsupportedError,
+    split_found,
+)
 from searchapp.vectors.faiss_files.inverted_lists import ListMask
 from searchapp.vectors.faiss_files.scan_steps import scan_in_steps
 from searchapp.vectors.faiss_files.training import TooFewVectorsError
@@ -287,18 +291,19 @@ class VectorIndex:
         added = [NOTHING] * len(queries)
         if added_count:
             added = self._added.search_each(queries, added_count, selector, 0)
-        scans_in_steps = allowed_ids is not None and self._base.list_count > 0
-        mask = self._find_lists(allowed_ids) if scans_in_steps else None
-        based = [NOTHING] * len(queries)
-        if not scans_in_steps:
+        mask = self._find_lists(allowed_ids)
+        if allowed_ids is not None and self._base.list_count:
+            based = self._scan_in_steps(queries, count, candidate_count, selector, mask)
+        else:
             based = self._base.search_each(queries, candidate_count, selector, self._probes)
+        can_scan_more = allowed_ids is None and self._probes < self._base.list_count
         for query, (ids, scores), (near, cosines) in zip(
             _split_rows(queries), added, based, strict=True
         ):
-            if scans_in_steps or (
-                len(near) + len(ids) < count and self._probes < self._base.list_count
-            ):
-                near, cosines = self._scan_in_steps(query, count, candidate_count, selector, mask)
+            if can_scan_more and len(near) + len(ids) < count:
+                ((near, cosines),) = self._scan_in_steps(
+                    query, count, candidate_count, selector, mask
+                )
             if not exact and self._fetch:
                 near, cosines = self._compute_cosines(query, near, count)
             if added_count:
@@ -313,11 +318,15 @@ class VectorIndex:
         return self._base.find_lists(allowed_ids)
 
     def _scan_in_steps(
-        self, query: Vectors, count: int, keep: int, selector: Any, mask: ListMask | None
-    ) -> tuple[Ids, Vectors]:
-        """Return `keep` candidates of a query with approximate cosines; count: of its hits."""
-        scan, list_count = self._base.start_scan(query, keep, selector, mask)
-        return scan_in_steps(scan, list_count, self._probes, keep=keep, wanted=count)
+        self, queries: Vectors, count: int, keep: int, selector: Any, mask: ListMask | None
+    ) -> list[tuple[Ids, Vectors]]:
+        """Return at most `keep` candidates of each query, with approximate cosines.
+
+        count: hits that a query needs.
+        """
+        scan, list_count = self._base.start_scan(queries, keep, selector, mask)
+        found = scan_in_steps(scan, len(queries), list_count, self._probes, keep=keep, wanted=count)
+        return split_found(*found)
 
     def _compute_cosines(self, query: Vectors, ids: Ids, count: int) -> tuple[Ids, Vectors]:
         """Return exact cosines, at least of the count nearest ids."""

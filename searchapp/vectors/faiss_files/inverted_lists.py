@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchapp.vectors.faiss_files import packed_lists
+from searchapp.vectors.faiss_files.scan_steps import ScanLists
 from searchapp.vectors.packing import Ids, Vectors
 
 # Measured: with fewer probes than this minimum, recall is lost in an index with few lists. Packed
@@ -101,28 +102,26 @@ class InvertedLists:
         return ids, scores
 
     def start_scan(
-        self, query: Vectors, count: int, selector: Any, mask: ListMask | None
-    ) -> tuple[Callable[[int, int], tuple[Ids, Vectors]], int]:
+        self, queries: Vectors, count: int, selector: Any, mask: ListMask | None
+    ) -> tuple[ScanLists, int]:
         """Return a function that scans lists, nearest first, and the number of lists.
 
-        The function takes the numbers of the first list, and of the one behind the last list. It
-        returns the ids and FAISS's scores of at most `count` vectors. query: [1, dimensions].
-        mask: the lists to scan; None: all.
+        The function returns FAISS's scores in place of cosines. queries: [n, dimensions]. count:
+        vectors to return for each query. mask: the lists to scan; None: all.
         """
-        distances, lists = self._sort(query)
+        distances, lists = self._sort(queries)
         if mask is not None:
-            is_chosen = mask[lists]
-            distances, lists = distances[is_chosen], lists[is_chosen]
+            shape, is_chosen = (len(queries), -1), mask[lists]  # In each row, as many are chosen.
+            distances, lists = distances[is_chosen].reshape(shape), lists[is_chosen].reshape(shape)
 
-        def scan(start: int, end: int) -> tuple[Ids, Vectors]:
-            part = slice(start, end)
-            ids, scores = self.scan(
-                query, count, selector, distances[None, part], lists[None, part]
-            )
-            is_found = ids >= 0
-            return ids[is_found], scores[is_found]
+        def scan(numbers: Ids, start: int, end: int) -> tuple[Ids, Vectors]:
+            part = numbers, slice(start, end)
+            return self.scan(
+                queries[numbers], count, selector,
+                np.ascontiguousarray(distances[part]), np.ascontiguousarray(lists[part]),
+            )  # fmt: skip
 
-        return scan, len(lists)
+        return scan, lists.shape[1]
 
     def scan(
         self, queries: Vectors, count: int, selector: Any, distances: Vectors, lists: Ids
@@ -138,19 +137,20 @@ class InvertedLists:
             )  # fmt: skip
         return ids, scores
 
-    def _sort(self, query: Vectors) -> tuple[Vectors, Ids]:
-        """Return the distances of all lists and their numbers, nearest first: [lists]."""
+    def _sort(self, queries: Vectors) -> tuple[Vectors, Ids]:
+        """Return the distances of all lists and their numbers, nearest first: [n, lists]."""
         if not isinstance(self._centroids, self._faiss.IndexFlatL2):
-            distances, lists = self._centroids.search(query, len(self))
-            return distances[0], lists[0]
+            distances, lists = self._centroids.search(queries, len(self))
+            return distances, lists
         # Half the time of a search in IndexFlatL2, whose heap is slow for so many results.
-        all_distances = np.empty(len(self), np.float32)
-        self._faiss.fvec_L2sqr_ny(
-            self._faiss.swig_ptr(all_distances), self._faiss.swig_ptr(query),
-            self._centroids.get_xb(), self._centroids.d, len(self),
-        )  # fmt: skip
-        numbers = np.argsort(all_distances)
-        return all_distances[numbers], numbers
+        all_distances = np.empty((len(queries), len(self)), np.float32)
+        for query, row in zip(queries, all_distances, strict=True):
+            self._faiss.fvec_L2sqr_ny(
+                self._faiss.swig_ptr(row), self._faiss.swig_ptr(query),
+                self._centroids.get_xb(), self._centroids.d, len(self),
+            )  # fmt: skip
+        numbers = np.argsort(all_distances, axis=1)
+        return np.take_along_axis(all_distances, numbers, 1), numbers
 
     def _make_parameters(self, selector: Any, probes: int) -> Any:
         faiss = self._faiss
