@@ -213,15 +213,7 @@ class VectorIndex:
     def _search_ids(
         self, queries: Vectors, count: int, allowed_ids: Ids | None
     ) -> list[list[tuple[int, float]]]:
-        is_comparable = not self.is_exact and self._fetch is not None
-        if allowed_ids is not None and is_comparable and len(allowed_ids) <= MAX_EXACT_COMPARISONS:
-            return self._compare_all(queries, count, allowed_ids)
-        if (
-            allowed_ids is not None
-            and is_comparable
-            and self._vectors is not None
-            and COMPARISON_COST * len(allowed_ids) <= self._estimate_cost(len(allowed_ids))
-        ):
+        if allowed_ids is not None and self._should_compare(len(allowed_ids)):
             return self._compare_all(queries, count, allowed_ids)
         results = []
         for query, (ids, scores) in zip(
@@ -245,16 +237,23 @@ class VectorIndex:
         """Return the number of inverted lists that a search without a filter scans."""
         return max(1, min(round(self._effort * self._base.min_probes), self._base.list_count))
 
-    def _estimate_cost(self, allowed_count: int) -> float:
-        """Return the expected cost of scanning lists in steps; allowed_count: size of the filter.
+    def _should_compare(self, allowed_count: int) -> bool:
+        """Return whether to compare all vectors of a filter, without the index.
 
-        The unit is the cost of scanning a code.
+        allowed_count: vectors that the filter leaves.
         """
-        if not self._base.list_count:
-            return float(len(self._base))
-        factor = math.pow(allowed_count / max(1, len(self)), STEPS_EXPONENT)
-        share = min(1.0, factor * self._probes / self._base.list_count)
-        return STEPS_COST + share * len(self._base)
+        if self.is_exact or self._fetch is None:
+            return False
+        if allowed_count <= MAX_EXACT_COMPARISONS:
+            return True
+        if self._vectors is None:
+            return False
+        cost = float(len(self._base))  # of the index, in scanned codes
+        if self._base.list_count:
+            factor = math.pow(allowed_count / max(1, len(self)), STEPS_EXPONENT)
+            share = min(1.0, factor * self._probes / self._base.list_count)
+            cost = STEPS_COST + share * len(self._base)
+        return COMPARISON_COST * allowed_count <= cost
 
     def _compare_all(
         self, queries: Vectors, count: int, allowed_ids: Ids
